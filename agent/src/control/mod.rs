@@ -1,0 +1,3 @@
+//! The Unix socket that answers the CLI.
+
+pub mod api;

@@ -1,0 +1,4 @@
+//! From policy files to kernel rules: parse, validate, compile, explain. Pure.
+#![forbid(unsafe_code)]
+
+pub mod compiled;

@@ -1,0 +1,484 @@
+//! The values that the agent speaks in: workloads, edges, exchanges, connections.
+//!
+//! The JSON shape of each item is fixed (README, "JSON"); `None` fields are left out.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use weir_common::counter::BUCKETS;
+
+/// What kind of thing a workload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkloadKind {
+    /// A systemd unit.
+    Unit,
+    /// A container outside Kubernetes.
+    Container,
+    /// A Kubernetes pod.
+    Pod,
+    /// A process group known by its program or script.
+    Process,
+    /// A peer that is not on this host.
+    Remote,
+    /// Not named yet, or folded away.
+    Unknown,
+}
+
+/// Who: a systemd unit, container, pod or process group with a service name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Workload {
+    /// Stable id: [`weir_common::stable_hash`] of `kind/namespace/service`.
+    pub id: u64,
+    /// Service name.
+    pub service: String,
+    /// Kubernetes namespace or `OTEL_RESOURCE_ATTRIBUTES` `service.namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// What it is.
+    pub kind: WorkloadKind,
+    /// systemd unit, e.g. `nginx.service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Container id (64 hex digits or its first 12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Pod uid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// Command name of the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
+    /// Further resource attributes (`OTEL_RESOURCE_ATTRIBUTES`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// One end of an edge or exchange, as answers show it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Service name; an address for an unnamed remote peer.
+    pub service: String,
+    /// Namespace, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// What it is.
+    pub kind: WorkloadKind,
+    /// Which of several: unit, container id, or pid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// `address:port` as the counting socket sees it (the client's without its ephemeral port).
+    pub addr: String,
+}
+
+/// Durations in the buckets of [`weir_common::counter::bucket_of`]; merging is addition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Count per bucket; always [`BUCKETS`] long.
+    pub buckets: Vec<u64>,
+    /// Sum of all values, ns.
+    pub sum_ns: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: vec![0; BUCKETS],
+            sum_ns: 0,
+        }
+    }
+}
+
+/// Counts of one operation with one outcome on one edge, since the edge was first seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationCounts {
+    /// Exchanges.
+    pub calls: u64,
+    /// Request bytes, heads and bodies.
+    pub request_bytes: u64,
+    /// Response bytes, heads and bodies.
+    pub response_bytes: u64,
+    /// Durations.
+    pub duration: Histogram,
+}
+
+/// Identifies an operation with its outcome on an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OperationId {
+    /// Low-cardinality name, e.g. `GET /users/*`; `_OTHER` when folded, `GET _UNNAMED` before
+    /// its first detail record came.
+    pub operation: String,
+    /// Request method, if the protocol has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Status code; 0 = no response.
+    pub status: u16,
+}
+
+/// TCP facts of an edge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpCounts {
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Attempts that failed.
+    pub connect_failures: u64,
+    /// Connections that ended by RST.
+    pub resets: u64,
+    /// Segments seen by the counting socket.
+    pub segments: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Retransmission timeouts.
+    pub timeouts: u64,
+    /// Sampled smoothed round-trip times.
+    pub rtt: Histogram,
+    /// SYN to ESTABLISHED.
+    pub connect: Histogram,
+}
+
+/// Everything known of one edge: the value that exporters and views read. Monotonic counters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EdgeState {
+    /// Calling side.
+    pub client: Endpoint,
+    /// Called side.
+    pub server: Endpoint,
+    /// Workload of the client when it is on this host.
+    pub client_workload: Option<Arc<Workload>>,
+    /// Workload of the server when it is on this host.
+    pub server_workload: Option<Arc<Workload>>,
+    /// `http`, `http2`, `tls`, `tcp`, …
+    pub protocol: String,
+    /// Server port.
+    pub port: u16,
+    /// True when this host's end is the server (it owns counts and server latency) or both ends
+    /// are here; false when only the client is here.
+    pub counted_at_server: bool,
+    /// True when both ends are on this host.
+    pub local_pair: bool,
+    /// Counts per operation and outcome.
+    pub operations: BTreeMap<OperationId, OperationCounts>,
+    /// TCP facts.
+    pub tcp: TcpCounts,
+    /// Payload bytes client → server.
+    pub bytes_out: u64,
+    /// Payload bytes server → client.
+    pub bytes_in: u64,
+    /// True when its connections are TLS.
+    pub tls: bool,
+    /// Losses by reason name.
+    pub lost: BTreeMap<String, u64>,
+    /// Unix time of first sight, ns.
+    pub first_seen_ns: u64,
+    /// Unix time of the latest traffic, ns.
+    pub last_seen_ns: u64,
+    /// Calls per second over the latest window.
+    pub rate: f64,
+}
+
+/// One exchange, as `weir tap` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Unix time of the first request byte, seconds with fraction (RFC 3339 in tables).
+    pub ts: f64,
+    /// First request byte to last response byte, ns.
+    pub duration_ns: u64,
+    /// Caller.
+    pub client: Endpoint,
+    /// Callee.
+    pub server: Endpoint,
+    /// `http`, …
+    pub protocol: String,
+    /// Low-cardinality name.
+    pub operation: String,
+    /// Request method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Path as sent, query cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Status code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it failed, if it did: `5xx`, `unanswered`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Head and body.
+    pub request_bytes: u64,
+    /// Head and body.
+    pub response_bytes: u64,
+    /// Topic or queue between the two, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Server span, 16 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<String>,
+    /// The client span: parent of the server span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<String>,
+    /// Parent of the client span (from a `traceparent` header), if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_parent_span_id: Option<String>,
+    /// How sure the inferred parts are, 0 to 1; absent when nothing is inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// TLS.
+    pub tls: bool,
+    /// `allow`, `deny`, `audit`.
+    pub verdict: String,
+    /// Unix time of the first request byte, ns (exporters need the precision).
+    #[serde(skip)]
+    pub started_unix_ns: u64,
+    /// First response byte after the first request byte, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_first_byte_ns: Option<u64>,
+    /// Workload of the client when it is on this host.
+    #[serde(skip)]
+    pub client_workload: Option<Arc<Workload>>,
+    /// Workload of the server when it is on this host.
+    #[serde(skip)]
+    pub server_workload: Option<Arc<Workload>>,
+    /// Server port.
+    #[serde(skip)]
+    pub server_port: u16,
+    /// True if this host's weir saw the client end, so it owns the client span.
+    #[serde(skip)]
+    pub client_here: bool,
+    /// True if this host's weir saw the server end, so it owns the server span.
+    #[serde(skip)]
+    pub server_here: bool,
+    /// Probability with which it was drawn for the detail lane, 0 to 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub sample_probability: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_one(value: &f64) -> bool {
+    (*value - 1.0).abs() < f64::EPSILON
+}
+
+/// A connection, as `weir flows` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlowItem {
+    /// Unix time of the record, seconds.
+    pub ts: f64,
+    /// `open`, `report`, `close`, `failed`.
+    pub event: String,
+    /// Caller.
+    pub client: Endpoint,
+    /// Callee.
+    pub server: Endpoint,
+    /// `http`, `tls`, `tcp`, …
+    pub protocol: String,
+    /// `address:port` of the client end.
+    pub client_addr: String,
+    /// `address:port` of the server end.
+    pub server_addr: String,
+    /// Seconds since it was opened.
+    pub age_seconds: f64,
+    /// Payload bytes client → server.
+    pub bytes_out: u64,
+    /// Payload bytes server → client.
+    pub bytes_in: u64,
+    /// Exchanges counted on it.
+    pub exchanges: u64,
+    /// Smoothed round-trip time, ns.
+    pub srtt_ns: u64,
+    /// Lowest round-trip time, ns.
+    pub rtt_min_ns: u64,
+    /// SYN to ESTABLISHED, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ns: Option<u64>,
+    /// Segments sent again.
+    pub retransmits: u32,
+    /// Ended by RST.
+    pub reset: bool,
+    /// TLS.
+    pub tls: bool,
+    /// Older than weir.
+    pub adopted: bool,
+}
+
+/// An edge, as `weir edges` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EdgeItem {
+    /// Caller.
+    pub client: Endpoint,
+    /// Callee.
+    pub server: Endpoint,
+    /// `http`, …
+    pub protocol: String,
+    /// Server port.
+    pub port: u16,
+    /// Topic or queue between the two, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// Exchanges.
+    pub calls: u64,
+    /// Exchanges that failed.
+    pub errors: u64,
+    /// Calls per second over the latest window.
+    pub rate: f64,
+    /// Median duration, ns; absent when nothing was timed.
+    pub p50_ns: Option<u64>,
+    /// 95th percentile, ns.
+    pub p95_ns: Option<u64>,
+    /// 99th percentile, ns.
+    pub p99_ns: Option<u64>,
+    /// Payload bytes client → server.
+    pub bytes_out: u64,
+    /// Payload bytes server → client.
+    pub bytes_in: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// TLS.
+    pub tls: bool,
+    /// seen / (seen + lost).
+    pub completeness: f64,
+    /// Unix time of the latest traffic, seconds.
+    pub last_seen: f64,
+}
+
+/// A workload with its rates, as `weir services` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceItem {
+    /// Service name.
+    pub service: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// What it is.
+    pub kind: WorkloadKind,
+    /// Instances seen.
+    pub instances: u64,
+    /// Ports it serves.
+    pub ports: Vec<u16>,
+    /// Calls it served.
+    pub calls: u64,
+    /// Of these, failed.
+    pub errors: u64,
+    /// Calls per second.
+    pub rate: f64,
+    /// Percentiles of what it served.
+    pub p50_ns: Option<u64>,
+    /// 95th percentile, ns.
+    pub p95_ns: Option<u64>,
+    /// 99th percentile, ns.
+    pub p99_ns: Option<u64>,
+    /// Services that call it.
+    pub callers: u64,
+    /// Services that it calls.
+    pub callees: u64,
+    /// Unix time of the latest traffic, seconds.
+    pub last_seen: f64,
+}
+
+/// TCP facts of an edge, as `weir tcp` prints them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TcpItem {
+    /// Caller.
+    pub client: Endpoint,
+    /// Callee.
+    pub server: Endpoint,
+    /// Server port.
+    pub port: u16,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Attempts that failed.
+    pub connect_failures: u64,
+    /// Connections that ended by RST.
+    pub resets: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Share of segments sent again.
+    pub retransmit_ratio: f64,
+    /// Retransmission timeouts.
+    pub timeouts: u64,
+    /// Median of the sampled smoothed round-trip time, ns.
+    pub rtt_p50_ns: Option<u64>,
+    /// 95th percentile, ns.
+    pub rtt_p95_ns: Option<u64>,
+    /// Median connect time, ns.
+    pub connect_p50_ns: Option<u64>,
+    /// Payload bytes client → server.
+    pub bytes_out: u64,
+    /// Payload bytes server → client.
+    pub bytes_in: u64,
+}
+
+/// A policy decision, as `weir verdicts` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VerdictItem {
+    /// Unix time, seconds.
+    pub ts: f64,
+    /// `allow`, `deny`, `audit`.
+    pub verdict: String,
+    /// Policy that decided, or `default`.
+    pub policy: String,
+    /// `enforce` or `audit`.
+    pub mode: String,
+    /// `connect`, `sendmsg`, `ingress`.
+    pub hook: String,
+    /// `rule`, `default`, `unresolved`.
+    pub reason: String,
+    /// Who asked.
+    pub client: Endpoint,
+    /// Whom.
+    pub server: Endpoint,
+    /// Destination port.
+    pub port: u16,
+    /// `tcp` or `udp`.
+    pub transport: String,
+}
+
+/// What `-o json` prints: items with what loss may hide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer<T> {
+    /// Version of the shape: 1.
+    pub v: u32,
+    /// seen / (seen + lost) over what the items stand on.
+    pub completeness: f64,
+    /// Losses by reason that could affect the items.
+    pub lost: BTreeMap<String, u64>,
+    /// The items.
+    pub items: Vec<T>,
+}
+
+/// Which items an answer holds; every field that is set must match.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Only what was seen in the last so many seconds.
+    pub since_seconds: Option<f64>,
+    /// Client service.
+    pub from: Option<String>,
+    /// Server service.
+    pub to: Option<String>,
+    /// Client or server service.
+    pub service: Option<String>,
+    /// Protocol.
+    pub protocol: Option<String>,
+    /// Status: exact (`404`) or class (`5xx`).
+    pub status: Option<String>,
+    /// Verdict.
+    pub verdict: Option<String>,
+}
+
+/// Turns an address of the kernel's form into the usual type (v4-mapped becomes IPv4).
+pub fn ip_of(addr: &weir_common::flow::Addr) -> IpAddr {
+    std::net::Ipv6Addr::from(*addr).to_canonical()
+}

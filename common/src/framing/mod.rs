@@ -1,0 +1,1 @@
+//! Sequence-addressed message walkers.

@@ -1,0 +1,1 @@
+//! Test hosts, real servers and a handle on the agent, for the live tests.

@@ -1,0 +1,2 @@
+//! Developer commands of weir.
+fn main() {}

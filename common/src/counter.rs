@@ -38,6 +38,8 @@ pub struct OpValue {
     pub duration_sum_ns: u64,
     /// Monotonic time of the latest exchange, ns.
     pub last_seen_ns: u64,
+    /// Not 0 once a detail record with a request head was sent: the operation has its name.
+    pub named: u64,
     /// Durations, by [`bucket_of`].
     pub buckets: [u32; BUCKETS],
 }

@@ -117,10 +117,24 @@ pub struct ExchangeRecord {
     pub why: u8,
     /// Bits of [`exchange_flag`].
     pub flags: u8,
+    /// Bytes of `head` that stand before the request ([`ExchangeRecord::head`] skips them).
+    pub head_skip: u8,
     /// Explicit padding.
-    pub _pad: [u8; 3],
-    /// First bytes of the request.
-    pub head: [u8; HEAD_BYTES],
+    pub _pad: [u8; 2],
+    /// First bytes of the request, in whole words; read it by [`ExchangeRecord::head`].
+    pub head: [u8; HEAD_BYTES + 8],
+}
+
+impl ExchangeRecord {
+    /// First bytes of the request; empty when the head did not travel.
+    pub fn head(&self) -> &[u8] {
+        let from = self.head_skip as usize;
+        let to = from + self.head_len as usize;
+        if self.flags & exchange_flag::HAS_HEAD == 0 {
+            return &[];
+        }
+        self.head.get(from..to).unwrap_or(&[])
+    }
 }
 
 /// What a [`ConnectionRecord`] tells.
@@ -295,7 +309,7 @@ impl Control {
     }
 }
 
-const _: () = assert!(size_of::<ExchangeRecord>() == 16 + 64 + 16 + 32 + 4 + 8 + 4 + 8 + 256);
+const _: () = assert!(size_of::<ExchangeRecord>() == 16 + 64 + 16 + 32 + 4 + 8 + 4 + 8 + 264);
 const _: () = assert!(size_of::<ConnectionRecord>() == 16 + 8 + 80 + 32 + 32 + 32 + 8 + 8);
 const _: () = assert!(size_of::<VerdictRecord>() == 16 + 40 + 32 + 8 + 2 + 6 + 8);
 const _: () = assert!(size_of::<ProcessRecord>() == 48);

@@ -1,0 +1,983 @@
+//! HTTP/1.x framing (RFC 9112): keep-alive, pipelining, lengths, chunks, upgrades.
+
+use bytemuck::{Pod, Zeroable};
+
+pub use super::operation::{MAX_TARGET_BYTES, normalise, op_hash};
+use super::{
+    line,
+    stream::{Direction, head_flag, phase},
+    window::{CARRY_BYTES, DATA_BYTES, Source, lowest_mark, matches_byte},
+};
+use crate::{counter::Loss, event::HEAD_BYTES, flow::protocol};
+
+/// Request methods, as `u8`.
+pub mod method {
+    /// Not a method.
+    pub const NONE: u8 = 0;
+    /// GET
+    pub const GET: u8 = 1;
+    /// HEAD
+    pub const HEAD: u8 = 2;
+    /// POST
+    pub const POST: u8 = 3;
+    /// PUT
+    pub const PUT: u8 = 4;
+    /// DELETE
+    pub const DELETE: u8 = 5;
+    /// CONNECT
+    pub const CONNECT: u8 = 6;
+    /// OPTIONS
+    pub const OPTIONS: u8 = 7;
+    /// TRACE
+    pub const TRACE: u8 = 8;
+    /// PATCH
+    pub const PATCH: u8 = 9;
+    /// Any other token; OpenTelemetry calls it `_OTHER`.
+    pub const OTHER: u8 = 10;
+
+    /// Name of a method code.
+    pub fn name(code: u8) -> &'static str {
+        match code {
+            GET => "GET",
+            HEAD => "HEAD",
+            POST => "POST",
+            PUT => "PUT",
+            DELETE => "DELETE",
+            CONNECT => "CONNECT",
+            OPTIONS => "OPTIONS",
+            TRACE => "TRACE",
+            PATCH => "PATCH",
+            _ => "_OTHER",
+        }
+    }
+}
+
+/// How many unanswered requests of a connection are remembered.
+pub const MAX_PENDING: usize = 16;
+
+/// Fruitless looks for a head after which a connection is given up.
+const MAX_MISSES: u8 = 64;
+
+/// A request that waits for its response.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Pending {
+    /// Which request of the connection this is, from 1; 0 = empty slot.
+    pub ordinal: u64,
+    /// Monotonic time of its first byte, ns.
+    pub started_ns: u64,
+    /// Operation key.
+    pub op: u64,
+    /// Stream offset of its first byte.
+    pub offset: u64,
+    /// Head and body so far, bytes.
+    pub bytes: u64,
+    /// One of [`method`].
+    pub method: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 7],
+}
+
+/// Both directions of a connection and the requests between them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Conversation {
+    /// Client to server.
+    pub request: Direction,
+    /// Server to client.
+    pub response: Direction,
+    /// Requests without a response, by ordinal modulo [`MAX_PENDING`].
+    pub pending: [Pending; MAX_PENDING],
+    /// Requests seen.
+    pub asked: u64,
+    /// Requests whose response is complete.
+    pub answered: u64,
+    /// Request whose head is in `head`, by ordinal; 0 = none.
+    pub head_ordinal: u64,
+    /// First bytes of a request head, from `head_skip` on.
+    pub head: [u64; HEAD_BYTES / 8 + 1],
+    /// Bytes of `head` that stand before the request.
+    pub head_skip: u16,
+    /// Bytes of the request in `head`.
+    pub head_len: u16,
+    /// One of [`protocol`].
+    pub protocol: u8,
+    /// 1 = no framing any more.
+    pub opaque: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 2],
+}
+
+/// A request with its complete response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Which request of the connection, from 1.
+    pub ordinal: u64,
+    /// Operation key; 0 if the request was not remembered.
+    pub op: u64,
+    /// Stream offset of the request.
+    pub offset: u64,
+    /// Monotonic time of the request's first byte, ns; 0 = not remembered.
+    pub started_ns: u64,
+    /// Monotonic time of the response's first byte, ns.
+    pub responded_ns: u64,
+    /// Monotonic time of the response's last byte, ns.
+    pub ended_ns: u64,
+    /// Head and body, bytes.
+    pub request_bytes: u64,
+    /// Head and body, bytes.
+    pub response_bytes: u64,
+    /// Status code.
+    pub status: u16,
+    /// One of [`method`].
+    pub method: u8,
+    /// The response ended with its connection.
+    pub until_close: bool,
+}
+
+/// What one step over a segment found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing more in this segment.
+    Done,
+    /// Call again: the segment holds more.
+    More,
+    /// An exchange is complete; call again.
+    Exchange(Finished),
+    /// So many exchanges may have been missed; call again.
+    Lost(Loss, u64),
+}
+
+/// A segment's place in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Stream offset of the first payload byte.
+    pub offset: u64,
+    /// Stream offset behind the last payload byte.
+    pub end: u64,
+    /// Monotonic time, ns.
+    pub time_ns: u64,
+}
+
+impl Conversation {
+    /// Starts a connection whose initial sequence numbers are known.
+    #[inline(always)]
+    pub fn start(&mut self, client_isn: u32, server_isn: u32) {
+        self.request.anchor(client_isn.wrapping_add(1));
+        self.response.anchor(server_isn.wrapping_add(1));
+    }
+
+    /// Starts a connection that is older than its observer.
+    #[inline(always)]
+    pub fn start_midstream(&mut self) {
+        self.request.phase = phase::RESYNC;
+        self.response.phase = phase::RESYNC;
+    }
+
+    /// Requests that wait for their response.
+    #[inline(always)]
+    pub fn outstanding(&self) -> u64 {
+        self.asked.wrapping_sub(self.answered)
+    }
+
+    /// Stops framing; bytes and TCP facts are counted further.
+    #[inline(always)]
+    pub fn turn_opaque(&mut self, protocol: u8) {
+        self.protocol = protocol;
+        self.opaque = 1;
+    }
+
+    /// Finds a segment's place, or `None` when there is nothing to do: it lies outside the
+    /// stream, or ends before the byte that matters next.
+    #[inline(always)]
+    pub fn locate(
+        &mut self,
+        is_request: bool,
+        seq: u32,
+        len: u32,
+        time_ns: u64,
+    ) -> Option<Segment> {
+        let direction = self.direction_mut(is_request);
+        if direction.anchored == 0 {
+            direction.anchor(seq);
+        }
+        let offset = direction.offset_of(seq)?;
+        let end = offset + len as u64;
+        if end > direction.highest {
+            direction.highest = end;
+        }
+        let body_ends = direction.phase == phase::BODY && end == direction.next;
+        if end <= direction.next && !body_ends {
+            return None;
+        }
+        Some(Segment {
+            offset,
+            end,
+            time_ns,
+        })
+    }
+
+    #[inline(always)]
+    fn direction_mut(&mut self, is_request: bool) -> &mut Direction {
+        if is_request {
+            &mut self.request
+        } else {
+            &mut self.response
+        }
+    }
+
+    /// The connection ended: a response that lasts until then is complete.
+    #[inline(always)]
+    pub fn close(&mut self, time_ns: u64) -> Option<Finished> {
+        if self.opaque != 0 || self.response.phase != phase::UNTIL_CLOSE {
+            return None;
+        }
+        let mut finished = finish_response(self, time_ns)?;
+        finished.until_close = true;
+        Some(finished)
+    }
+
+    /// Takes the oldest request that will never be answered.
+    #[inline(always)]
+    pub fn take_unanswered(&mut self, time_ns: u64) -> Option<Finished> {
+        if self.opaque != 0 || self.outstanding() == 0 {
+            return None;
+        }
+        self.response.status = 0;
+        self.response.message_started_ns = 0;
+        self.response.message_start = self.response.next;
+        finish_response(self, time_ns)
+    }
+
+    /// Forgets what was under way after a hole, and looks for heads again.
+    #[inline(always)]
+    fn resynchronise(&mut self) -> u64 {
+        let missed = self.outstanding();
+        self.answered = self.asked;
+        for is_request in [true, false] {
+            let direction = self.direction_mut(is_request);
+            direction.phase = phase::RESYNC;
+            direction.carry_len = 0;
+            direction.head_flags = 0;
+            direction.misses = 0;
+        }
+        if missed == 0 { 1 } else { missed }
+    }
+}
+
+/// Reads on in a segment. Call until it answers [`Step::Done`], within a bound of your own.
+#[inline(always)]
+pub fn step<S: Source>(
+    conversation: &mut Conversation,
+    is_request: bool,
+    segment: &Segment,
+    source: &mut S,
+) -> Step {
+    if conversation.opaque != 0 {
+        return Step::Done;
+    }
+    let direction = conversation.direction_mut(is_request);
+    if direction.phase == phase::BODY {
+        if segment.end < direction.next {
+            return Step::Done;
+        }
+        return finish_message(conversation, is_request, segment);
+    }
+    if segment.end <= direction.next {
+        return Step::Done;
+    }
+    if direction.phase == phase::UNTIL_CLOSE {
+        direction.next = segment.end;
+        return Step::Done;
+    }
+    if direction.phase == phase::RESYNC {
+        return look_for_head(conversation, is_request, segment, source);
+    }
+    if segment.offset > direction.next {
+        let missed = conversation.resynchronise();
+        return Step::Lost(Loss::SegmentGap, missed);
+    }
+    if direction.phase == phase::START_LINE && direction.carry_len == 0 {
+        direction.message_start = direction.next;
+        direction.message_started_ns = segment.time_ns;
+        direction.head_flags = 0;
+        direction.content_length = 0;
+    }
+    let Some(to) = fill(direction, segment, source) else {
+        return unreadable(conversation);
+    };
+    read_lines(conversation, is_request, segment, to)
+}
+
+/// Loads new bytes behind the carried ones and returns where they end in the window.
+#[inline(always)]
+fn fill<S: Source>(direction: &mut Direction, segment: &Segment, source: &mut S) -> Option<usize> {
+    let at = direction.next.wrapping_sub(segment.offset) as u32;
+    let left = segment.end.wrapping_sub(direction.next);
+    let len = if left > DATA_BYTES as u64 {
+        DATA_BYTES as u32
+    } else {
+        left as u32
+    };
+    source
+        .load(at, len, &mut direction.window)
+        .then_some(CARRY_BYTES + len as usize)
+}
+
+#[inline(always)]
+fn unreadable(conversation: &mut Conversation) -> Step {
+    let missed = conversation.resynchronise();
+    Step::Lost(Loss::Unreadable, missed)
+}
+
+/// What a line means for the message it stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Next,
+    HeadEnd,
+    Chunk,
+    MessageEnd,
+    Bad,
+}
+
+/// How a pass over the window ended.
+#[derive(Clone, Copy)]
+struct Scan {
+    line: Line,
+    /// Window position behind what was read; past the window's end after a chunk.
+    at: u64,
+}
+
+#[inline(always)]
+fn read_lines(
+    conversation: &mut Conversation,
+    is_request: bool,
+    segment: &Segment,
+    to: usize,
+) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    let from = CARRY_BYTES - (direction.carry_len as usize & 127).min(CARRY_BYTES);
+    if direction.phase == phase::START_LINE && is_request {
+        keep_head(conversation, from, to);
+    }
+    let direction = conversation.direction_mut(is_request);
+    let scan = scan(direction, is_request, from, to);
+    // `next` stands where the data part begins, so a position maps by this difference.
+    direction.next = direction
+        .next
+        .wrapping_add(scan.at)
+        .wrapping_sub(CARRY_BYTES as u64);
+    match scan.line {
+        Line::HeadEnd => end_of_head(conversation, is_request, segment),
+        Line::MessageEnd => finish_message(conversation, is_request, segment),
+        Line::Bad => not_http(conversation, is_request, from, to - from),
+        _ => still_http(conversation, is_request, segment),
+    }
+}
+
+/// After a pass that ended in mid-line: goes on, unless a first line cannot become HTTP.
+#[inline(always)]
+fn still_http(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
+    let undecided = conversation.protocol == protocol::UNKNOWN;
+    let direction = conversation.direction_mut(is_request);
+    if undecided && direction.phase == phase::START_LINE && direction.carry_len != 0 {
+        let start = CARRY_BYTES - (direction.carry_len as usize & 127).min(CARRY_BYTES);
+        let len = direction.carry_len as usize;
+        let may = if is_request {
+            line::may_begin_request(&direction.window, start, len)
+        } else {
+            line::may_begin_response(&direction.window, start, len)
+        };
+        if !may {
+            return not_http(conversation, is_request, start, len);
+        }
+    }
+    let direction = conversation.direction_mut(is_request);
+    if segment.end > direction.next {
+        Step::More
+    } else {
+        Step::Done
+    }
+}
+
+/// Keeps the first bytes of a request for the detail lane, unless an unanswered one's are kept.
+#[inline(always)]
+fn keep_head(conversation: &mut Conversation, from: usize, to: usize) {
+    if conversation.head_ordinal > conversation.answered {
+        return;
+    }
+    conversation.head_ordinal = conversation.asked + 1;
+    conversation
+        .request
+        .window
+        .copy_words(from, &mut conversation.head);
+    conversation.head_skip = (from & 7) as u16;
+    let len = to - from;
+    conversation.head_len = if len > HEAD_BYTES {
+        HEAD_BYTES as u16
+    } else {
+        len as u16
+    };
+}
+
+/// Walks the lines of the window: whole words are searched for line feeds at once.
+#[inline(always)]
+fn scan(direction: &mut Direction, is_request: bool, from: usize, to: usize) -> Scan {
+    /// Words of the data part and as many lines as fit a usual head; the rest takes another step.
+    const ROUNDS: u32 = 50 + 78;
+    let mut line_start = from;
+    let mut word_at = CARRY_BYTES - 8;
+    let mut marks = 0u64;
+    let mut round = 0;
+    while round < ROUNDS {
+        round += 1;
+        if marks == 0 {
+            word_at += 8;
+            if word_at >= to {
+                return end_of_window(direction, is_request, line_start, to);
+            }
+            marks = matches_byte(direction.window.word(word_at), b'\n');
+            if line_start > word_at {
+                // After a chunk was skipped: marks before the line belong to its data.
+                marks &= u64::MAX << (((line_start - word_at) & 7) * 8);
+            }
+            continue;
+        }
+        let line_end = word_at + lowest_mark(marks);
+        marks &= marks - 1;
+        if line_end >= to {
+            return end_of_window(direction, is_request, line_start, to);
+        }
+        let line = take_line(direction, is_request, line_start, line_end);
+        line_start = line_end + 1;
+        match line {
+            Line::Next => {}
+            Line::Chunk => {
+                // The chunk's data and its CR LF are passed over without being read.
+                let after = (line_start as u64).wrapping_add(direction.content_length + 2);
+                if after >= to as u64 {
+                    direction.carry_len = 0;
+                    return Scan {
+                        line: Line::Chunk,
+                        at: after,
+                    };
+                }
+                line_start = after as usize & 511;
+                word_at = (line_start & !7).wrapping_sub(8);
+                marks = 0;
+            }
+            _ => {
+                direction.carry_len = 0;
+                return Scan {
+                    line,
+                    at: line_start as u64,
+                };
+            }
+        }
+    }
+    direction.carry_len = 0;
+    Scan {
+        line: Line::Next,
+        at: line_start as u64,
+    }
+}
+
+/// The window ends in mid-line: carries the line's beginning over, or cuts a long line short.
+#[inline(always)]
+fn end_of_window(direction: &mut Direction, is_request: bool, start: usize, to: usize) -> Scan {
+    let at = to as u64;
+    direction.carry_len = 0;
+    if direction.head_flags & head_flag::SKIP_LINE != 0 || start >= to {
+        return Scan {
+            line: Line::Next,
+            at,
+        };
+    }
+    let visible = to - start;
+    if visible < CARRY_BYTES {
+        direction.window.carry_from(to);
+        direction.carry_len = visible as u8;
+        return Scan {
+            line: Line::Next,
+            at,
+        };
+    }
+    let line = classify(direction, is_request, start, to, false);
+    direction.head_flags |= head_flag::SKIP_LINE;
+    let line = if line == Line::Bad {
+        Line::Bad
+    } else {
+        Line::Next
+    };
+    Scan { line, at }
+}
+
+/// Takes the line that ends with the line feed at `line_end`.
+#[inline(always)]
+fn take_line(direction: &mut Direction, is_request: bool, start: usize, line_end: usize) -> Line {
+    if direction.head_flags & head_flag::SKIP_LINE != 0 {
+        direction.head_flags &= !head_flag::SKIP_LINE;
+        if direction.phase != phase::CHUNK_SIZE {
+            return Line::Next;
+        }
+        return after_chunk_size(direction);
+    }
+    let has_cr = line_end > start && direction.window.byte(line_end - 1) == b'\r';
+    classify(
+        direction,
+        is_request,
+        start,
+        line_end - has_cr as usize,
+        true,
+    )
+}
+
+#[inline(always)]
+fn classify(
+    direction: &mut Direction,
+    is_request: bool,
+    start: usize,
+    end: usize,
+    complete: bool,
+) -> Line {
+    let empty = start >= end;
+    match direction.phase {
+        phase::HEADERS if empty => Line::HeadEnd,
+        phase::HEADERS => good_or_bad(line::header(direction, start, end, complete)),
+        phase::TRAILERS if empty => Line::MessageEnd,
+        phase::TRAILERS => Line::Next,
+        phase::CHUNK_SIZE => {
+            if !line::chunk_size(direction, start, end) {
+                return Line::Bad;
+            }
+            if complete {
+                after_chunk_size(direction)
+            } else {
+                Line::Next
+            }
+        }
+        // RFC 9112, section 2.2: empty lines before a start line are ignored.
+        phase::START_LINE if empty => Line::Next,
+        phase::START_LINE => {
+            direction.phase = phase::HEADERS;
+            good_or_bad(if is_request {
+                line::request_line(direction, start, end, complete)
+            } else {
+                line::status_line(direction, start, end)
+            })
+        }
+        _ => Line::Bad,
+    }
+}
+
+#[inline(always)]
+fn good_or_bad(good: bool) -> Line {
+    if good { Line::Next } else { Line::Bad }
+}
+
+#[inline(always)]
+fn after_chunk_size(direction: &mut Direction) -> Line {
+    if direction.content_length != 0 {
+        return Line::Chunk;
+    }
+    direction.phase = phase::TRAILERS;
+    Line::Next
+}
+
+/// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
+#[inline(always)]
+fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
+    if conversation.protocol != protocol::UNKNOWN {
+        let missed = conversation.resynchronise();
+        return Step::Lost(Loss::Malformed, missed);
+    }
+    let window = &conversation.direction_mut(is_request).window;
+    let found = if line::is_tls_handshake(window, from) {
+        protocol::TLS
+    } else if len >= 8 && is_request && line::is_http2_preface(window, from) {
+        protocol::HTTP2
+    } else {
+        protocol::TCP
+    };
+    conversation.turn_opaque(found);
+    Step::Done
+}
+
+#[inline(always)]
+fn end_of_head(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
+    conversation.protocol = protocol::HTTP1;
+    if is_request {
+        return end_of_request_head(conversation, segment);
+    }
+    end_of_response_head(conversation, segment)
+}
+
+#[inline(always)]
+fn end_of_request_head(conversation: &mut Conversation, segment: &Segment) -> Step {
+    let direction = &conversation.request;
+    let (flags, length) = (direction.head_flags, direction.content_length);
+    let ordinal = conversation.asked + 1;
+    if conversation.asked.wrapping_sub(conversation.answered) < MAX_PENDING as u64 {
+        conversation.pending[ordinal as usize & (MAX_PENDING - 1)] = Pending {
+            ordinal,
+            started_ns: direction.message_started_ns,
+            op: direction.op,
+            offset: direction.message_start,
+            bytes: direction.next.wrapping_sub(direction.message_start),
+            method: direction.method,
+            _pad: [0; 7],
+        };
+    }
+    conversation.asked = ordinal;
+    let direction = &mut conversation.request;
+    if flags & head_flag::CHUNKED != 0 {
+        direction.phase = phase::CHUNK_SIZE;
+        return more(direction, segment);
+    }
+    if flags & head_flag::ENCODED != 0 {
+        // RFC 9112, section 6.3: such a request has no length that can be known.
+        let missed = conversation.resynchronise();
+        return Step::Lost(Loss::Malformed, missed);
+    }
+    body_of(conversation, true, length, segment)
+}
+
+#[inline(always)]
+fn end_of_response_head(conversation: &mut Conversation, segment: &Segment) -> Step {
+    let direction = &mut conversation.response;
+    let (flags, length, status) = (
+        direction.head_flags,
+        direction.content_length,
+        direction.status,
+    );
+    if status < 200 && status != 101 {
+        direction.phase = phase::START_LINE;
+        direction.head_flags = 0;
+        return more(direction, segment);
+    }
+    let asked = conversation.pending[(conversation.answered + 1) as usize & (MAX_PENDING - 1)];
+    let method = if asked.ordinal == conversation.answered + 1 {
+        asked.method
+    } else {
+        method::NONE
+    };
+    if status == 101 || (method == method::CONNECT && status < 300) {
+        let finished = finish_response(conversation, segment.time_ns);
+        conversation.turn_opaque(protocol::UPGRADED);
+        return exchange_or_orphan(finished);
+    }
+    if method == method::HEAD || status == 204 || status == 304 {
+        return finish_message(conversation, false, segment);
+    }
+    let direction = &mut conversation.response;
+    if flags & head_flag::CHUNKED != 0 {
+        direction.phase = phase::CHUNK_SIZE;
+        return more(direction, segment);
+    }
+    if flags & head_flag::HAS_LENGTH == 0 || flags & head_flag::ENCODED != 0 {
+        direction.phase = phase::UNTIL_CLOSE;
+        direction.next = if segment.end > direction.next {
+            segment.end
+        } else {
+            direction.next
+        };
+        return Step::Done;
+    }
+    body_of(conversation, false, length, segment)
+}
+
+#[inline(always)]
+fn more(direction: &Direction, segment: &Segment) -> Step {
+    if segment.end > direction.next {
+        Step::More
+    } else {
+        Step::Done
+    }
+}
+
+/// Moves past a body of known length; complete at once if the segment holds all of it.
+#[inline(always)]
+fn body_of(conversation: &mut Conversation, is_request: bool, len: u64, segment: &Segment) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    direction.next = direction.next.wrapping_add(len);
+    direction.phase = phase::BODY;
+    if segment.end < direction.next {
+        return Step::Done;
+    }
+    finish_message(conversation, is_request, segment)
+}
+
+#[inline(always)]
+fn finish_message(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
+    if !is_request {
+        let finished = finish_response(conversation, segment.time_ns);
+        return exchange_or_orphan(finished);
+    }
+    let asked = conversation.asked;
+    let direction = &mut conversation.request;
+    direction.phase = phase::START_LINE;
+    direction.head_flags = 0;
+    direction.messages = direction.messages.wrapping_add(1);
+    let pending = &mut conversation.pending[asked as usize & (MAX_PENDING - 1)];
+    if pending.ordinal == asked {
+        pending.bytes = direction.next.wrapping_sub(direction.message_start);
+    }
+    more(&conversation.request, segment)
+}
+
+#[inline(always)]
+fn exchange_or_orphan(finished: Option<Finished>) -> Step {
+    match finished {
+        Some(finished) => Step::Exchange(finished),
+        None => Step::Lost(Loss::OrphanResponse, 1),
+    }
+}
+
+/// Ends the current response and takes the request that it answers; `None` if there is none.
+#[inline(always)]
+fn finish_response(conversation: &mut Conversation, time_ns: u64) -> Option<Finished> {
+    let direction = &mut conversation.response;
+    direction.phase = phase::START_LINE;
+    direction.head_flags = 0;
+    direction.messages = direction.messages.wrapping_add(1);
+    if conversation.asked == conversation.answered {
+        return None;
+    }
+    let ordinal = conversation.answered + 1;
+    conversation.answered = ordinal;
+    let pending = &mut conversation.pending[ordinal as usize & (MAX_PENDING - 1)];
+    let mut finished = Finished {
+        ordinal,
+        op: 0,
+        offset: 0,
+        started_ns: 0,
+        responded_ns: direction.message_started_ns,
+        ended_ns: time_ns,
+        request_bytes: 0,
+        response_bytes: direction.next.wrapping_sub(direction.message_start),
+        status: direction.status,
+        method: method::NONE,
+        until_close: false,
+    };
+    if pending.ordinal == ordinal {
+        finished.op = pending.op;
+        finished.offset = pending.offset;
+        finished.started_ns = pending.started_ns;
+        finished.request_bytes = pending.bytes;
+        finished.method = pending.method;
+        pending.ordinal = 0;
+    }
+    Some(finished)
+}
+
+/// After a hole or a late start: is there a plausible head where this segment begins?
+#[inline(always)]
+fn look_for_head<S: Source>(
+    conversation: &mut Conversation,
+    is_request: bool,
+    segment: &Segment,
+    source: &mut S,
+) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    if segment.offset < direction.next {
+        // Partly old bytes: its beginning is no turn.
+        direction.next = segment.end;
+        return Step::Done;
+    }
+    direction.next = segment.offset;
+    let Some(to) = fill(direction, segment, source) else {
+        direction.next = segment.end;
+        return Step::Lost(Loss::Unreadable, 1);
+    };
+    let len = to - CARRY_BYTES;
+    let plausible = if is_request {
+        len >= 16 && line::begins_request(&direction.window, CARRY_BYTES)
+    } else {
+        len >= 12 && line::may_begin_response(&direction.window, CARRY_BYTES, len)
+    };
+    if plausible {
+        direction.phase = phase::START_LINE;
+        direction.carry_len = 0;
+        direction.misses = 0;
+        return Step::More;
+    }
+    direction.next = segment.end;
+    direction.misses += 1;
+    if direction.misses < MAX_MISSES {
+        return Step::Done;
+    }
+    if conversation.protocol == protocol::UNKNOWN {
+        conversation.turn_opaque(protocol::TCP);
+        return Step::Done;
+    }
+    conversation.turn_opaque(conversation.protocol);
+    Step::Lost(Loss::Malformed, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::{boxed::Box, format, string::String, vec::Vec};
+
+    use super::*;
+
+    /// Runs payloads (`>` request, `<` response) in order and tells what came out.
+    fn run(parts: &[(char, &str)]) -> Vec<String> {
+        let mut conversation: Box<Conversation> = Box::new(Conversation::zeroed());
+        conversation.start(u32::MAX - 20, 7);
+        let mut seq = [u32::MAX - 19, 8];
+        let mut out = Vec::new();
+        for (time, (side, text)) in parts.iter().enumerate() {
+            let is_request = *side == '>';
+            let seq = &mut seq[!is_request as usize];
+            let start = *seq;
+            *seq = seq.wrapping_add(text.len() as u32);
+            let Some(segment) =
+                conversation.locate(is_request, start, text.len() as u32, time as u64 + 1)
+            else {
+                continue;
+            };
+            loop {
+                match step(
+                    &mut conversation,
+                    is_request,
+                    &segment,
+                    &mut text.as_bytes(),
+                ) {
+                    Step::Done => break,
+                    Step::More => {}
+                    Step::Exchange(f) => out.push(format!(
+                        "{} {} {}+{}",
+                        method::name(f.method),
+                        f.status,
+                        f.request_bytes,
+                        f.response_bytes
+                    )),
+                    Step::Lost(reason, n) => out.push(format!("lost {} {n}", reason.name())),
+                }
+            }
+        }
+        if let Some(f) = conversation.close(99) {
+            out.push(format!(
+                "{} {} until close",
+                method::name(f.method),
+                f.status
+            ));
+        }
+        while conversation.take_unanswered(99).is_some() {
+            out.push("unanswered".into());
+        }
+        if conversation.opaque != 0 {
+            out.push(format!("opaque {}", conversation.protocol));
+        }
+        out
+    }
+
+    fn check(parts: &[(char, &str)], expected: &[&str]) {
+        assert_eq!(run(parts), expected, "{parts:?}");
+        // One byte at a time gives the same.
+        let split: Vec<(char, &str)> = parts
+            .iter()
+            .flat_map(|(side, text)| (0..text.len()).map(move |i| (*side, &text[i..i + 1])))
+            .collect();
+        assert_eq!(run(&split), expected, "byte by byte: {parts:?}");
+    }
+
+    #[test]
+    fn conversations() {
+        let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        check(&[('>', get), ('<', ok)], &["GET 200 27+40"]);
+        check(
+            &[('>', get), ('<', ok), ('>', get), ('<', ok)],
+            &["GET 200 27+40", "GET 200 27+40"],
+        );
+        check(
+            &[('>', &get.repeat(3)), ('<', &ok.repeat(3))],
+            &["GET 200 27+40"; 3],
+        );
+        check(
+            &[
+                ('>', get),
+                (
+                    '<',
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab\n\nc\r\n1;x=y\r\nz\r\n0\r\nT: 1\r\n\r\n",
+                ),
+                ('>', get),
+                ('<', ok),
+            ],
+            &["GET 200 27+78", "GET 200 27+40"],
+        );
+        check(
+            &[
+                ('>', "HEAD / HTTP/1.1\r\n\r\n"),
+                ('<', "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"),
+                ('>', get),
+                ('<', ok),
+            ],
+            &["HEAD 200 19+39", "GET 200 27+40"],
+        );
+        check(
+            &[('>', get), ('<', "HTTP/1.1 204 No Content\r\n\r\n")],
+            &["GET 204 27+27"],
+        );
+        check(
+            &[
+                ('>', "POST /x HTTP/1.1\r\nContent-Length:  3 \r\n\r\nabc"),
+                (
+                    '<',
+                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n",
+                ),
+            ],
+            &["POST 500 44+37"],
+        );
+        check(
+            &[
+                ('>', get),
+                ('<', "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n\0\0\0"),
+            ],
+            &["GET 101 27+38", "opaque 5"],
+        );
+        check(
+            &[
+                ('>', "CONNECT a:1 HTTP/1.1\r\n\r\n"),
+                ('<', "HTTP/1.1 200 OK\r\n\r\n"),
+                ('>', "zzzz"),
+            ],
+            &["CONNECT 200 24+19", "opaque 5"],
+        );
+        check(
+            &[('>', get), ('<', "HTTP/1.0 200 OK\r\n\r\nbody to the end")],
+            &["GET 200 until close"],
+        );
+        check(&[('>', get)], &["unanswered"]);
+        check(
+            &[('>', "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03")],
+            &["opaque 4"],
+        );
+        check(
+            &[('>', "*1\r\n$4\r\nPING\r\n"), ('<', "+PONG\r\n")],
+            &["opaque 1"],
+        );
+        check(&[('>', "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")], &["opaque 3"]);
+        check(
+            &[('>', "PROPFIND /dav HTTP/1.1\r\n\r\n"), ('<', ok)],
+            &["_OTHER 200 26+40"],
+        );
+        check(
+            &[('>', &get.repeat(20)), ('<', &ok.repeat(20))],
+            &[&["GET 200 27+40"; 16][..], &["_OTHER 200 0+40"; 4]].concat(),
+        );
+    }
+
+    #[test]
+    fn long_heads() {
+        let filler = "X-A: b\r\n".repeat(300);
+        let long = format!("X-Long: {}\r\n", "q".repeat(3000));
+        let path = format!("/{}", "p".repeat(700));
+        let request = format!("GET {path} HTTP/1.1\r\n{filler}{long}Content-Length: 4\r\n\r\nbody");
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let expected = format!("GET 200 {}+40", request.len());
+        check(&[('>', &request), ('<', ok)], &[&expected]);
+    }
+}

@@ -1,0 +1,290 @@
+//! HTTP/1.x lines (RFC 9112): start lines, the header fields that frame, chunk sizes.
+//!
+//! Pure functions on a [`Window`] range; `end` is exclusive and already without CR LF.
+
+use super::{
+    operation::{Hasher, MAX_TARGET_BYTES},
+    stream::{Direction, head_flag},
+    window::{Window, lowest_mark, matches_byte},
+};
+use crate::framing::http1::method;
+
+/// Sets bit 5 of each byte: ASCII letters become lower case, `-` and `:` stay.
+const LOWER: u64 = 0x2020_2020_2020_2020;
+
+/// Longest length or chunk size that is believed, bytes.
+const MAX_LENGTH: u64 = 1 << 60;
+
+const fn text(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes)
+}
+
+const LOW_3: u64 = 0x00ff_ffff;
+const LOW_4: u64 = 0xffff_ffff;
+const LOW_5: u64 = 0xff_ffff_ffff;
+const LOW_6: u64 = 0xffff_ffff_ffff;
+const LOW_7: u64 = 0xff_ffff_ffff_ffff;
+
+/// Method and its length in bytes from a line's first eight bytes; 0 if it is none we know.
+#[inline(always)]
+fn known_method(word: u64) -> (u8, usize) {
+    match word & LOW_4 {
+        w if w == text(*b"GET \0\0\0\0") => return (method::GET, 3),
+        w if w == text(*b"PUT \0\0\0\0") => return (method::PUT, 3),
+        _ => {}
+    }
+    match word & LOW_5 {
+        w if w == text(*b"POST \0\0\0") => return (method::POST, 4),
+        w if w == text(*b"HEAD \0\0\0") => return (method::HEAD, 4),
+        _ => {}
+    }
+    match word & LOW_6 {
+        w if w == text(*b"PATCH \0\0") => return (method::PATCH, 5),
+        w if w == text(*b"TRACE \0\0") => return (method::TRACE, 5),
+        _ => {}
+    }
+    if word & LOW_7 == text(*b"DELETE \0") {
+        return (method::DELETE, 6);
+    }
+    if word == text(*b"OPTIONS ") {
+        return (method::OPTIONS, 7);
+    }
+    if word == text(*b"CONNECT ") {
+        return (method::CONNECT, 7);
+    }
+    (method::NONE, 0)
+}
+
+/// Any other token of capital letters before a space, up to 15 bytes long.
+#[inline(always)]
+fn other_method(window: &Window, start: usize, word: u64) -> (u8, usize) {
+    if !(word as u8).is_ascii_uppercase() {
+        return (method::NONE, 0);
+    }
+    let space = matches_byte(word, b' ');
+    if space != 0 {
+        return (method::OTHER, lowest_mark(space));
+    }
+    let space = matches_byte(window.u64_at(start + 8), b' ');
+    if space != 0 {
+        return (method::OTHER, 8 + lowest_mark(space));
+    }
+    (method::NONE, 0)
+}
+
+/// Reads a request line into `direction`; false if it is none.
+///
+/// `complete` is false when the line goes on past `end`: its version is then not checked.
+#[inline(always)]
+pub(super) fn request_line(
+    direction: &mut Direction,
+    start: usize,
+    end: usize,
+    complete: bool,
+) -> bool {
+    if end < start + 14 {
+        return false;
+    }
+    let word = direction.window.u64_at(start);
+    let (mut code, mut len) = known_method(word);
+    if code == method::NONE && complete {
+        (code, len) = other_method(&direction.window, start, word);
+    }
+    if code == method::NONE {
+        return false;
+    }
+    let target = start + len + 1;
+    let mut target_end = end;
+    if complete {
+        if direction.window.u64_at(end - 8) & LOW_7 != text(*b"HTTP/1.\0")
+            || direction.window.byte(end - 9) != b' '
+            || target + 10 > end
+        {
+            return false;
+        }
+        target_end = end - 9;
+    }
+    direction.method = code;
+    direction.op = target_hash(&direction.window, target, target_end);
+    true
+}
+
+#[inline(always)]
+fn target_hash(window: &Window, start: usize, end: usize) -> u64 {
+    let mut hasher = Hasher::new();
+    let mut i = 0;
+    while i < MAX_TARGET_BYTES {
+        if start + i >= end || !hasher.push(window.byte(start + i)) {
+            return hasher.finish(false);
+        }
+        i += 1;
+    }
+    let more =
+        start + MAX_TARGET_BYTES < end && Hasher::new().push(window.byte(start + MAX_TARGET_BYTES));
+    hasher.finish(more)
+}
+
+/// Reads a status line into `direction`; false if it is none.
+#[inline(always)]
+pub(super) fn status_line(direction: &mut Direction, start: usize, end: usize) -> bool {
+    if end < start + 12 || direction.window.u64_at(start) & LOW_7 != text(*b"HTTP/1.\0") {
+        return false;
+    }
+    let word = direction.window.u64_at(start + 8);
+    let digit = |shift: u32| ((word >> shift) as u8).wrapping_sub(b'0') as u16;
+    let (a, b, c) = (digit(8), digit(16), digit(24));
+    if word as u8 != b' ' || a == 0 || a > 9 || b > 9 || c > 9 {
+        return false;
+    }
+    direction.status = a * 100 + b * 10 + c;
+    true
+}
+
+/// Reads a header field; false if it makes the framing impossible.
+#[inline(always)]
+pub(super) fn header(direction: &mut Direction, start: usize, end: usize, complete: bool) -> bool {
+    let word = direction.window.u64_at(start) | LOWER;
+    if word == text(*b"content-") {
+        let word = direction.window.u64_at(start + 8) | LOWER;
+        if word & LOW_7 == text(*b"length:\0") {
+            return complete && content_length(direction, start + 15, end);
+        }
+    } else if word == text(*b"transfer")
+        && direction.window.u64_at(start + 8) | LOWER == text(*b"-encodin")
+        && direction.window.u64_at(start + 16) as u16 | 0x2020 == u16::from_le_bytes(*b"g:")
+    {
+        if !complete {
+            return false;
+        }
+        direction.head_flags |= head_flag::ENCODED;
+        let last = direction.window.u64_at(end.saturating_sub(7)) | LOWER;
+        if end >= start + 25 && last & LOW_7 == text(*b"chunked\0") {
+            direction.head_flags |= head_flag::CHUNKED;
+        } else {
+            direction.head_flags &= !head_flag::CHUNKED;
+        }
+    }
+    true
+}
+
+#[inline(always)]
+fn content_length(direction: &mut Direction, start: usize, end: usize) -> bool {
+    let mut value = 0u64;
+    let mut digits = 0u32;
+    let mut after = false;
+    let mut i = 0;
+    while i < 40 {
+        if start + i >= end {
+            break;
+        }
+        let byte = direction.window.byte(start + i);
+        let digit = byte.wrapping_sub(b'0');
+        if byte == b' ' || byte == b'\t' {
+            after = digits != 0;
+        } else if digit > 9 || after || value > MAX_LENGTH / 10 {
+            return false;
+        } else {
+            value = value * 10 + digit as u64;
+            digits += 1;
+        }
+        i += 1;
+    }
+    let again = direction.head_flags & head_flag::HAS_LENGTH != 0;
+    if digits == 0 || start + i < end || (again && value != direction.content_length) {
+        return false;
+    }
+    direction.head_flags |= head_flag::HAS_LENGTH;
+    direction.content_length = value;
+    true
+}
+
+/// Reads a chunk-size line into `content_length`; false if it is none.
+#[inline(always)]
+pub(super) fn chunk_size(direction: &mut Direction, start: usize, end: usize) -> bool {
+    let mut value = 0u64;
+    let mut i = 0;
+    while i < 17 {
+        if start + i >= end {
+            break;
+        }
+        let byte = direction.window.byte(start + i);
+        let lower = byte | 0x20;
+        let digit = if byte.wrapping_sub(b'0') <= 9 {
+            byte - b'0'
+        } else if lower.wrapping_sub(b'a') <= 5 {
+            lower - b'a' + 10
+        } else if byte == b';' || byte == b' ' || byte == b'\t' {
+            break;
+        } else {
+            return false;
+        };
+        if value > MAX_LENGTH >> 4 {
+            return false;
+        }
+        value = value << 4 | digit as u64;
+        i += 1;
+    }
+    direction.content_length = value;
+    i != 0
+}
+
+/// True if the first `len` bytes at `start` (at most 8 count) could begin a request line.
+#[inline(always)]
+pub(super) fn may_begin_request(window: &Window, start: usize, len: usize) -> bool {
+    let word = window.u64_at(start);
+    let first = word as u8;
+    // A single 0x16 may be TLS: one more byte tells.
+    if first == b'\r' || first == b'\n' || (first == 0x16 && len < 2) {
+        return true;
+    }
+    if len >= 8 {
+        return known_method(word).0 != method::NONE
+            || other_method(window, start, word).0 != 0
+            || (len < 16 && capital(word));
+    }
+    first.is_ascii_uppercase()
+        && (len < 2 || ((word >> 8) as u8).is_ascii_uppercase())
+        && (len < 3 || ((word >> 16) as u8).is_ascii_uppercase())
+}
+
+/// True if a method we know stands at `start`: what a late observer takes for a request.
+#[inline(always)]
+pub(super) fn begins_request(window: &Window, start: usize) -> bool {
+    known_method(window.u64_at(start)).0 != method::NONE
+}
+
+/// True if all eight bytes are capital letters.
+#[inline(always)]
+fn capital(word: u64) -> bool {
+    let mut i = 0;
+    while i < 8 {
+        if !((word >> (i * 8)) as u8).is_ascii_uppercase() {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// True if the first `len` bytes at `start` could begin a status line.
+#[inline(always)]
+pub(super) fn may_begin_response(window: &Window, start: usize, len: usize) -> bool {
+    let known = if len >= 7 {
+        LOW_7
+    } else {
+        (1 << (len * 8)) - 1
+    };
+    (window.u64_at(start) ^ text(*b"HTTP/1.\0")) & known & LOW_7 == 0
+}
+
+/// True if the bytes begin the HTTP/2 connection preface.
+#[inline(always)]
+pub(super) fn is_http2_preface(window: &Window, start: usize) -> bool {
+    window.u64_at(start) == text(*b"PRI * HT")
+}
+
+/// True if the bytes begin a TLS handshake record (RFC 8446, section 5.1).
+#[inline(always)]
+pub(super) fn is_tls_handshake(window: &Window, start: usize) -> bool {
+    window.u64_at(start) & LOW_3 & 0xffff == 0x0316
+}

@@ -1,0 +1,106 @@
+//! One direction of a TCP connection as a 64-bit byte stream.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::window::Window;
+
+/// Where a direction's reader stands. Crosses as `u8`.
+pub mod phase {
+    /// At a message boundary: the next bytes are a start line.
+    pub const START_LINE: u8 = 0;
+    /// In the header block.
+    pub const HEADERS: u8 = 1;
+    /// In a body of known length, which ends at `next`.
+    pub const BODY: u8 = 2;
+    /// At a chunk-size line.
+    pub const CHUNK_SIZE: u8 = 3;
+    /// In the trailer section.
+    pub const TRAILERS: u8 = 4;
+    /// In a body that ends with the connection.
+    pub const UNTIL_CLOSE: u8 = 5;
+    /// Lost: looking for a plausible head at the next turn.
+    pub const RESYNC: u8 = 6;
+}
+
+/// Bits of [`Direction::head_flags`].
+pub mod head_flag {
+    /// `Content-Length` was given.
+    pub const HAS_LENGTH: u8 = 1;
+    /// `Transfer-Encoding` ends in `chunked`.
+    pub const CHUNKED: u8 = 2;
+    /// `Transfer-Encoding` was given.
+    pub const ENCODED: u8 = 4;
+    /// The rest of the current line is to be skipped.
+    pub const SKIP_LINE: u8 = 8;
+    /// The current message began before weir could see its first byte.
+    pub const LATE: u8 = 16;
+}
+
+/// Reader state of one direction; lives in the kernel's per-socket storage.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Direction {
+    /// Stream offset of the next byte that matters.
+    pub next: u64,
+    /// Highest stream offset that was seen, exclusive: extends 32-bit sequence numbers.
+    pub highest: u64,
+    /// Stream offset of the current message's first byte.
+    pub message_start: u64,
+    /// Monotonic time of the current message's first byte, ns.
+    pub message_started_ns: u64,
+    /// Declared body length of the current message, or size of the current chunk.
+    pub content_length: u64,
+    /// Operation key of the current request.
+    pub op: u64,
+    /// Sequence number of stream offset 0.
+    pub base_seq: u32,
+    /// Messages that were completed.
+    pub messages: u32,
+    /// Status of the current response.
+    pub status: u16,
+    /// Method of the current request.
+    pub method: u8,
+    /// One of [`phase`].
+    pub phase: u8,
+    /// Bits of [`head_flag`].
+    pub head_flags: u8,
+    /// How many bytes are carried in `window`.
+    pub carry_len: u8,
+    /// Fruitless looks for a head while resynchronising.
+    pub misses: u8,
+    /// 1 once `base_seq` is known.
+    pub anchored: u8,
+    /// Bytes under the reader.
+    pub window: Window,
+}
+
+/// Segments further ahead than this cannot be real and move nothing.
+const MAX_AHEAD: u64 = 1 << 30;
+
+impl Direction {
+    /// Anchors offset 0 at `seq`, the first payload byte's sequence number.
+    #[inline(always)]
+    pub fn anchor(&mut self, seq: u32) {
+        self.base_seq = seq;
+        self.anchored = 1;
+    }
+
+    /// Stream offset of a segment's first byte, or `None` if it lies outside the stream.
+    ///
+    /// The answer is right while segments are less than 2^31 bytes from the highest one seen.
+    #[inline(always)]
+    pub fn offset_of(&self, seq: u32) -> Option<u64> {
+        let delta = seq.wrapping_sub(self.base_seq.wrapping_add(self.highest as u32)) as i32;
+        let offset = (self.highest as i64).wrapping_add(delta as i64);
+        if offset < 0 || offset as u64 > self.highest.wrapping_add(MAX_AHEAD) {
+            return None;
+        }
+        Some(offset as u64)
+    }
+
+    /// True while a head or body is unfinished.
+    #[inline(always)]
+    pub fn in_message(&self) -> bool {
+        self.phase != phase::RESYNC && (self.phase != phase::START_LINE || self.carry_len != 0)
+    }
+}

@@ -330,22 +330,17 @@ fn unreadable(conversation: &mut Conversation) -> Step {
     Step::Lost(Loss::Unreadable, missed)
 }
 
-/// What a line means for the message it stands in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Line {
-    Next,
-    HeadEnd,
-    Chunk,
-    MessageEnd,
-    Bad,
-}
-
-/// How a pass over the window ended.
+/// How a pass over the window ended. Positions are window positions.
 #[derive(Clone, Copy)]
-struct Scan {
-    line: Line,
-    /// Window position behind what was read; past the window's end after a chunk.
-    at: u64,
+enum Scan {
+    /// The window is used up in mid-head; what is carried is in `carry_len`.
+    Open,
+    /// A line that matters is finished and there is more behind it.
+    Next(u64),
+    /// The empty line of a head or of trailers was read.
+    End(u64),
+    /// These bytes are not what they should be.
+    Bad,
 }
 
 #[inline(always)]
@@ -357,32 +352,50 @@ fn read_lines(
 ) -> Step {
     let direction = conversation.direction_mut(is_request);
     let from = CARRY_BYTES - (direction.carry_len as usize & 127).min(CARRY_BYTES);
+    direction.carry_len = 0;
     if direction.phase == phase::START_LINE && is_request {
         keep_head(conversation, from, to);
     }
     let direction = conversation.direction_mut(is_request);
-    let scan = scan(direction, is_request, from, to);
+    let in_trailers = direction.phase == phase::TRAILERS;
+    let scan = match direction.phase {
+        phase::START_LINE => start_line(direction, is_request, from, to),
+        phase::CHUNK_SIZE => chunk_line(direction, from, to),
+        _ => header_lines(direction, from, to),
+    };
     // `next` stands where the data part begins, so a position maps by this difference.
-    direction.next = direction
-        .next
-        .wrapping_add(scan.at)
-        .wrapping_sub(CARRY_BYTES as u64);
-    match scan.line {
-        Line::HeadEnd => end_of_head(conversation, is_request, segment),
-        Line::MessageEnd => finish_message(conversation, is_request, segment),
-        Line::Bad => not_http(conversation, is_request, from, to - from),
-        _ => still_http(conversation, is_request, segment),
+    let base = direction.next.wrapping_sub(CARRY_BYTES as u64);
+    match scan {
+        Scan::Open => {
+            direction.next = base.wrapping_add(to as u64);
+            still_http(conversation, is_request, segment)
+        }
+        Scan::Next(at) => {
+            direction.next = base.wrapping_add(at);
+            more(direction, segment)
+        }
+        Scan::End(at) => {
+            direction.next = base.wrapping_add(at);
+            if in_trailers {
+                return finish_message(conversation, is_request, segment);
+            }
+            end_of_head(conversation, is_request, segment)
+        }
+        Scan::Bad => {
+            direction.next = base.wrapping_add(to as u64);
+            not_http(conversation, is_request, from, to - from)
+        }
     }
 }
 
-/// After a pass that ended in mid-line: goes on, unless a first line cannot become HTTP.
+/// A segment ended in a first line: goes on, unless that line cannot become HTTP.
 #[inline(always)]
 fn still_http(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
     let undecided = conversation.protocol == protocol::UNKNOWN;
     let direction = conversation.direction_mut(is_request);
     if undecided && direction.phase == phase::START_LINE && direction.carry_len != 0 {
-        let start = CARRY_BYTES - (direction.carry_len as usize & 127).min(CARRY_BYTES);
-        let len = direction.carry_len as usize;
+        let len = (direction.carry_len as usize & 127).min(CARRY_BYTES);
+        let start = CARRY_BYTES - len;
         let may = if is_request {
             line::may_begin_request(&direction.window, start, len)
         } else {
@@ -392,12 +405,7 @@ fn still_http(conversation: &mut Conversation, is_request: bool, segment: &Segme
             return not_http(conversation, is_request, start, len);
         }
     }
-    let direction = conversation.direction_mut(is_request);
-    if segment.end > direction.next {
-        Step::More
-    } else {
-        Step::Done
-    }
+    more(conversation.direction_mut(is_request), segment)
 }
 
 /// Keeps the first bytes of a request for the detail lane, unless an unanswered one's are kept.
@@ -420,168 +428,173 @@ fn keep_head(conversation: &mut Conversation, from: usize, to: usize) {
     };
 }
 
-/// Walks the lines of the window: whole words are searched for line feeds at once.
+/// Position of the first line feed of the data part, or `to`.
 #[inline(always)]
-fn scan(direction: &mut Direction, is_request: bool, from: usize, to: usize) -> Scan {
+fn find_line_feed(direction: &Direction, to: usize) -> usize {
+    let mut at = CARRY_BYTES;
+    while at < CARRY_BYTES + DATA_BYTES {
+        if at >= to {
+            return to;
+        }
+        let marks = matches_byte(direction.window.word(at), b'\n');
+        if marks != 0 {
+            let found = at + lowest_mark(marks);
+            return if found < to { found } else { to };
+        }
+        at += 8;
+    }
+    to
+}
+
+/// End of a line's text, without a CR before its line feed.
+#[inline(always)]
+fn text_end(direction: &Direction, start: usize, line_feed: usize) -> usize {
+    let has_cr = line_feed > start && direction.window.byte(line_feed - 1) == b'\r';
+    line_feed - has_cr as usize
+}
+
+/// The window ends in mid-line: carries the line's beginning over. False if it is too long.
+#[inline(always)]
+fn carry(direction: &mut Direction, start: usize, to: usize) -> bool {
+    if start >= to {
+        return true;
+    }
+    let visible = to - start;
+    if visible >= CARRY_BYTES {
+        return false;
+    }
+    direction.window.carry_from(to);
+    direction.carry_len = visible as u8;
+    true
+}
+
+#[inline(always)]
+fn start_line(direction: &mut Direction, is_request: bool, from: usize, to: usize) -> Scan {
+    let line_feed = find_line_feed(direction, to);
+    let complete = line_feed < to;
+    if !complete && carry(direction, from, to) {
+        return Scan::Open;
+    }
+    let end = text_end(direction, from, line_feed);
+    if complete && from >= end {
+        // RFC 9112, section 2.2: empty lines before a start line are ignored.
+        return Scan::Next(line_feed as u64 + 1);
+    }
+    let good = if is_request {
+        line::request_line(direction, from, end, complete)
+    } else {
+        line::status_line(direction, from, end)
+    };
+    if !good {
+        return Scan::Bad;
+    }
+    direction.phase = phase::HEADERS;
+    if !complete {
+        direction.head_flags |= head_flag::SKIP_LINE;
+        return Scan::Open;
+    }
+    header_lines(direction, line_feed + 1, to)
+}
+
+#[inline(always)]
+fn chunk_line(direction: &mut Direction, from: usize, to: usize) -> Scan {
+    let line_feed = find_line_feed(direction, to);
+    let complete = line_feed < to;
+    if direction.head_flags & head_flag::SKIP_LINE == 0 {
+        if !complete && carry(direction, from, to) {
+            return Scan::Open;
+        }
+        let end = text_end(direction, from, line_feed);
+        if !line::chunk_size(direction, from, end) {
+            return Scan::Bad;
+        }
+    }
+    if !complete {
+        // A chunk extension longer than what is carried: its size is known already.
+        direction.head_flags |= head_flag::SKIP_LINE;
+        return Scan::Open;
+    }
+    direction.head_flags &= !head_flag::SKIP_LINE;
+    let after = line_feed as u64 + 1;
+    if direction.content_length == 0 {
+        direction.phase = phase::TRAILERS;
+        return Scan::Next(after);
+    }
+    // The chunk's data and its CR LF are passed over without being read.
+    Scan::Next(after.wrapping_add(direction.content_length + 2))
+}
+
+/// Walks header or trailer lines from window position `from` on: whole words are searched for
+/// line feeds at once, and only lines that frame are read further.
+#[inline(always)]
+fn header_lines(direction: &mut Direction, from: usize, to: usize) -> Scan {
     /// Words of the data part and as many lines as fit a usual head; the rest takes another step.
-    const ROUNDS: u32 = 50 + 78;
+    const ROUNDS: u32 = 50 + 46;
     let mut line_start = from;
-    let mut word_at = CARRY_BYTES - 8;
-    let mut marks = 0u64;
+    let first = if from > CARRY_BYTES {
+        from
+    } else {
+        CARRY_BYTES
+    };
+    let mut word_at = first & !7;
+    let mut marks = matches_byte(direction.window.word(word_at), b'\n');
+    marks &= u64::MAX << ((first & 7) * 8);
+    let mut length_at = 0;
+    let mut length_end = 0;
     let mut round = 0;
+    let mut scan = Scan::Bad;
+    let mut finished = false;
     while round < ROUNDS {
         round += 1;
         if marks == 0 {
             word_at += 8;
             if word_at >= to {
-                return end_of_window(direction, is_request, line_start, to);
+                break;
             }
             marks = matches_byte(direction.window.word(word_at), b'\n');
-            if line_start > word_at {
-                // After a chunk was skipped: marks before the line belong to its data.
-                marks &= u64::MAX << (((line_start - word_at) & 7) * 8);
-            }
             continue;
         }
-        let line_end = word_at + lowest_mark(marks);
+        let line_feed = word_at + lowest_mark(marks);
         marks &= marks - 1;
-        if line_end >= to {
-            return end_of_window(direction, is_request, line_start, to);
+        if line_feed >= to {
+            break;
         }
-        let line = take_line(direction, is_request, line_start, line_end);
-        line_start = line_end + 1;
-        match line {
-            Line::Next => {}
-            Line::Chunk => {
-                // The chunk's data and its CR LF are passed over without being read.
-                let after = (line_start as u64).wrapping_add(direction.content_length + 2);
-                if after >= to as u64 {
-                    direction.carry_len = 0;
-                    return Scan {
-                        line: Line::Chunk,
-                        at: after,
-                    };
-                }
-                line_start = after as usize & 511;
-                word_at = (line_start & !7).wrapping_sub(8);
-                marks = 0;
-            }
-            _ => {
-                direction.carry_len = 0;
-                return Scan {
-                    line,
-                    at: line_start as u64,
-                };
+        let start = line_start;
+        line_start = line_feed + 1;
+        if direction.head_flags & head_flag::SKIP_LINE != 0 {
+            direction.head_flags &= !head_flag::SKIP_LINE;
+            continue;
+        }
+        if start == line_feed || (start + 1 == line_feed && direction.window.byte(start) == b'\r') {
+            finished = true;
+            break;
+        }
+        match line::header(direction, start, line_feed) {
+            line::Header::Other => {}
+            line::Header::Length(_) if length_end != 0 => return Scan::Bad,
+            line::Header::Length(at) => {
+                length_at = at;
+                length_end = line_feed;
             }
         }
     }
-    direction.carry_len = 0;
-    Scan {
-        line: Line::Next,
-        at: line_start as u64,
-    }
-}
-
-/// The window ends in mid-line: carries the line's beginning over, or cuts a long line short.
-#[inline(always)]
-fn end_of_window(direction: &mut Direction, is_request: bool, start: usize, to: usize) -> Scan {
-    let at = to as u64;
-    direction.carry_len = 0;
-    if direction.head_flags & head_flag::SKIP_LINE != 0 || start >= to {
-        return Scan {
-            line: Line::Next,
-            at,
-        };
-    }
-    let visible = to - start;
-    if visible < CARRY_BYTES {
-        direction.window.carry_from(to);
-        direction.carry_len = visible as u8;
-        return Scan {
-            line: Line::Next,
-            at,
-        };
-    }
-    let line = classify(direction, is_request, start, to, false);
-    direction.head_flags |= head_flag::SKIP_LINE;
-    let line = if line == Line::Bad {
-        Line::Bad
-    } else {
-        Line::Next
-    };
-    Scan { line, at }
-}
-
-/// Takes the line that ends with the line feed at `line_end`.
-#[inline(always)]
-fn take_line(direction: &mut Direction, is_request: bool, start: usize, line_end: usize) -> Line {
-    if direction.head_flags & head_flag::SKIP_LINE != 0 {
-        direction.head_flags &= !head_flag::SKIP_LINE;
-        if direction.phase != phase::CHUNK_SIZE {
-            return Line::Next;
+    if length_end != 0 && direction.phase == phase::HEADERS {
+        let end = text_end(direction, length_at, length_end);
+        if !line::content_length(direction, length_at, end) {
+            return Scan::Bad;
         }
-        return after_chunk_size(direction);
     }
-    let has_cr = line_end > start && direction.window.byte(line_end - 1) == b'\r';
-    classify(
-        direction,
-        is_request,
-        start,
-        line_end - has_cr as usize,
-        true,
-    )
-}
-
-#[inline(always)]
-fn classify(
-    direction: &mut Direction,
-    is_request: bool,
-    start: usize,
-    end: usize,
-    complete: bool,
-) -> Line {
-    let empty = start >= end;
-    match direction.phase {
-        phase::HEADERS if empty => Line::HeadEnd,
-        phase::HEADERS => good_or_bad(line::header(direction, start, end, complete)),
-        phase::TRAILERS if empty => Line::MessageEnd,
-        phase::TRAILERS => Line::Next,
-        phase::CHUNK_SIZE => {
-            if !line::chunk_size(direction, start, end) {
-                return Line::Bad;
-            }
-            if complete {
-                after_chunk_size(direction)
-            } else {
-                Line::Next
-            }
-        }
-        // RFC 9112, section 2.2: empty lines before a start line are ignored.
-        phase::START_LINE if empty => Line::Next,
-        phase::START_LINE => {
-            direction.phase = phase::HEADERS;
-            good_or_bad(if is_request {
-                line::request_line(direction, start, end, complete)
-            } else {
-                line::status_line(direction, start, end)
-            })
-        }
-        _ => Line::Bad,
+    if finished {
+        scan = Scan::End(line_start as u64);
+    } else if round >= ROUNDS && line_start < to {
+        scan = Scan::Next(line_start as u64);
+    } else if direction.head_flags & head_flag::SKIP_LINE != 0 || carry(direction, line_start, to) {
+        scan = Scan::Open;
+    } else if !line::frames(direction, line_start) {
+        direction.head_flags |= head_flag::SKIP_LINE;
+        scan = Scan::Open;
     }
-}
-
-#[inline(always)]
-fn good_or_bad(good: bool) -> Line {
-    if good { Line::Next } else { Line::Bad }
-}
-
-#[inline(always)]
-fn after_chunk_size(direction: &mut Direction) -> Line {
-    if direction.content_length != 0 {
-        return Line::Chunk;
-    }
-    direction.phase = phase::TRAILERS;
-    Line::Next
+    scan
 }
 
 /// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.

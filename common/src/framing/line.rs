@@ -140,35 +140,56 @@ pub(super) fn status_line(direction: &mut Direction, start: usize, end: usize) -
     true
 }
 
-/// Reads a header field; false if it makes the framing impossible.
+/// What a header line is for framing.
+pub(super) enum Header {
+    /// Nothing, or noted in `head_flags`.
+    Other,
+    /// `Content-Length`; its value begins at this window position.
+    Length(usize),
+}
+
 #[inline(always)]
-pub(super) fn header(direction: &mut Direction, start: usize, end: usize, complete: bool) -> bool {
-    let word = direction.window.u64_at(start) | LOWER;
-    if word == text(*b"content-") {
-        let word = direction.window.u64_at(start + 8) | LOWER;
-        if word & LOW_7 == text(*b"length:\0") {
-            return complete && content_length(direction, start + 15, end);
-        }
-    } else if word == text(*b"transfer")
-        && direction.window.u64_at(start + 8) | LOWER == text(*b"-encodin")
-        && direction.window.u64_at(start + 16) as u16 | 0x2020 == u16::from_le_bytes(*b"g:")
-    {
-        if !complete {
-            return false;
-        }
+fn is_content_length(window: &Window, start: usize) -> bool {
+    window.u64_at(start) | LOWER == text(*b"content-")
+        && (window.u64_at(start + 8) | LOWER) & LOW_7 == text(*b"length:\0")
+}
+
+#[inline(always)]
+fn is_transfer_encoding(window: &Window, start: usize) -> bool {
+    window.u64_at(start) | LOWER == text(*b"transfer")
+        && window.u64_at(start + 8) | LOWER == text(*b"-encodin")
+        && window.u64_at(start + 16) as u16 | 0x2020 == u16::from_le_bytes(*b"g:") | 0x2020
+}
+
+/// True if the line at `start` is one that frames: it may not be cut short.
+#[inline(always)]
+pub(super) fn frames(direction: &Direction, start: usize) -> bool {
+    is_content_length(&direction.window, start) || is_transfer_encoding(&direction.window, start)
+}
+
+/// Looks at a header line that ends with the line feed at `line_feed`.
+#[inline(always)]
+pub(super) fn header(direction: &mut Direction, start: usize, line_feed: usize) -> Header {
+    if is_content_length(&direction.window, start) {
+        return Header::Length(start + 15);
+    }
+    if is_transfer_encoding(&direction.window, start) {
         direction.head_flags |= head_flag::ENCODED;
-        let last = direction.window.u64_at(end.saturating_sub(7)) | LOWER;
+        let has_cr = direction.window.byte(line_feed.wrapping_sub(1)) == b'\r';
+        let end = line_feed.wrapping_sub(has_cr as usize);
+        let last = direction.window.u64_at(end.wrapping_sub(7)) | LOWER;
         if end >= start + 25 && last & LOW_7 == text(*b"chunked\0") {
             direction.head_flags |= head_flag::CHUNKED;
         } else {
             direction.head_flags &= !head_flag::CHUNKED;
         }
     }
-    true
+    Header::Other
 }
 
+/// Reads the value of `Content-Length`; false if it is no number, or another than before.
 #[inline(always)]
-fn content_length(direction: &mut Direction, start: usize, end: usize) -> bool {
+pub(super) fn content_length(direction: &mut Direction, start: usize, end: usize) -> bool {
     let mut value = 0u64;
     let mut digits = 0u32;
     let mut after = false;

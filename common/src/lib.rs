@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! - [`flow`]: who talks to whom: parties, edges, the per-socket record's identity half
+//! - [`connection`]: the per-socket record
 //! - [`event`]: records that cross the ring buffer
 //! - [`counter`]: exact-lane keys and values, latency histogram, loss reasons
 //! - [`policy`]: rule keys and [`policy::decide`], the one decision function
@@ -14,6 +15,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod connection;
 pub mod counter;
 pub mod event;
 pub mod flow;

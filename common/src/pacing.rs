@@ -40,3 +40,45 @@ pub const SMALL_SEGMENT_BELOW_BYTES_PER_SECOND: u64 = 40_000_000;
 
 /// MSS used for flows below [`SMALL_SEGMENT_BELOW_BYTES_PER_SECOND`], bytes.
 pub const SMALL_SEGMENT_BYTES: u32 = 1400;
+
+/// How many flows share the budget on `side`: those heard of lately, or all open ones when the
+/// rate is so low that a live flow may stay silent for an epoch.
+#[inline(always)]
+pub fn live_flows(budget: &Budget, side: usize) -> u64 {
+    let side = side & 1;
+    let open = budget.flows[side];
+    let epoch_bytes = share(budget.rate_bytes_per_second, open) >> (30 - EPOCH_SHIFT);
+    if epoch_bytes < 4 * SMALL_SEGMENT_BYTES as u64 {
+        return if open == 0 { 1 } else { open };
+    }
+    let (now, before) = (budget.live[side], budget.live_before[side]);
+    let live = if now > before { now } else { before };
+    if live == 0 { 1 } else { live }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_to_no_more_than_the_budget() {
+        for flows in 0..40 {
+            assert!(share(1_000_000, flows) * flows.max(1) <= 1_000_000);
+        }
+        assert_eq!(share(3, 8), 1, "a flow never stands still");
+    }
+
+    #[test]
+    fn slow_budgets_count_open_flows_and_fast_ones_live_flows() {
+        let mut budget = Budget {
+            rate_bytes_per_second: 12_500,
+            ..Budget::default()
+        };
+        budget.flows = [8, 0];
+        budget.live_before = [2, 0];
+        assert_eq!(live_flows(&budget, 0), 8);
+        assert_eq!(live_flows(&budget, 1), 1);
+        budget.rate_bytes_per_second = 12_500_000;
+        assert_eq!(live_flows(&budget, 0), 2);
+    }
+}

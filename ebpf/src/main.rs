@@ -1,1 +1,38 @@
-fn main() {}
+//! weir's kernel programs: thin hooks around the logic of `weir-common`.
+//!
+//! # Layout
+//! - [`hook`]: one file per hook
+//! - [`maps`], [`storage`]: what is kept
+//! - [`packet`]: IP and TCP headers; [`owner`]: who made a socket
+//! - [`edge`]: edges and their totals; [`exchange`]: the two lanes; [`emit`]: the ring buffer
+//! - [`access`], [`pacing`]: policy
+#![no_std]
+#![no_main]
+#![feature(core_intrinsics)]
+#![allow(
+    internal_features,
+    reason = "BPF has no fetch_add in core::sync::atomic"
+)]
+
+mod access;
+mod atomic;
+mod connection;
+mod edge;
+mod emit;
+mod exchange;
+mod hook;
+mod maps;
+mod owner;
+mod pacing;
+mod packet;
+mod storage;
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

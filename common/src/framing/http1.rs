@@ -249,6 +249,18 @@ impl Conversation {
         finish_response(self, time_ns)
     }
 
+    /// Leaves the rest of a segment unread; 0 if nothing of it mattered any more.
+    #[inline(always)]
+    pub fn give_up(&mut self, is_request: bool, segment: &Segment) -> u64 {
+        let opaque = self.opaque != 0;
+        let direction = self.direction_mut(is_request);
+        if opaque || segment.end <= direction.next {
+            return 0;
+        }
+        direction.next = segment.end;
+        self.resynchronise()
+    }
+
     /// Forgets what was under way after a hole, and looks for heads again.
     #[inline(always)]
     fn resynchronise(&mut self) -> u64 {

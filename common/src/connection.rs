@@ -1,0 +1,112 @@
+//! The per-socket record that the kernel keeps in socket storage.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::{
+    flow::{Addr, Owner},
+    framing::http1::Conversation,
+};
+
+/// Bits of [`ConnectionState::flags`].
+pub mod flag {
+    /// Whether both ends are on this host is known.
+    pub const SETTLED: u8 = 1;
+    /// The other end is on this host and counts: this one only watches TCP.
+    pub const PEER_COUNTS: u8 = 2;
+    /// Both ends are on this host.
+    pub const LOCAL_PAIR: u8 = 4;
+    /// Older than weir.
+    pub const ADOPTED: u8 = 8;
+    /// Ended by RST.
+    pub const RESET: u8 = 16;
+    /// The initial sequence numbers are known.
+    pub const HAS_ISN: u8 = 32;
+    /// Its end was reported.
+    pub const CLOSED: u8 = 64;
+    /// Counted in its bandwidth rule's flows.
+    pub const PACED: u8 = 128;
+}
+
+/// Value of the `OWNERS` socket storage: set at `connect` and `bind`, cloned to accepted sockets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct OwnerRecord {
+    /// Who made the socket.
+    pub owner: Owner,
+    /// Monotonic time of the SYN, ns; 0 for listeners and accepted sockets.
+    pub connect_started_ns: u64,
+}
+
+/// Value of the `CONNECTIONS` socket storage.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct ConnectionState {
+    /// Socket cookie.
+    pub cookie: u64,
+    /// Monotonic time of ESTABLISHED or take-up, ns.
+    pub opened_ns: u64,
+    /// Monotonic time of the latest report, ns.
+    pub reported_ns: u64,
+    /// SYN to ESTABLISHED, ns; 0 if unknown.
+    pub connect_ns: u64,
+    /// Exchanges counted.
+    pub exchanges: u64,
+    /// Bytes sent that are already in the edge's totals.
+    pub folded_sent: u64,
+    /// Bytes received that are already in the edge's totals.
+    pub folded_received: u64,
+    /// Segments that are already in the edge's totals.
+    pub folded_segments: u32,
+    /// Retransmits that are already in the edge's totals.
+    pub folded_retransmits: u32,
+    /// Client's initial sequence number.
+    pub client_isn: u32,
+    /// Server's initial sequence number.
+    pub server_isn: u32,
+    /// Edge, once known; [`crate::flow::EDGE_OTHER`] before.
+    pub edge_id: u32,
+    /// Slot of the bandwidth rule; [`crate::policy::NO_RULE`] if none.
+    pub bandwidth_rule: u32,
+    /// Pacing rate in force, bytes per second; 0 = none set.
+    pub pacing_bytes_per_second: u64,
+    /// Pacing epoch in which this flow was last heard of.
+    pub pacing_epoch: u64,
+    /// This end's address.
+    pub local_addr: Addr,
+    /// The other end's address.
+    pub remote_addr: Addr,
+    /// This end's port, host order.
+    pub local_port: u16,
+    /// The other end's port, host order.
+    pub remote_port: u16,
+    /// [`crate::flow::role`].
+    pub role: u8,
+    /// Bits of [`flag`].
+    pub flags: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 2],
+    /// Owner of this end.
+    pub owner: Owner,
+    /// Owner of the other end when it is on this host.
+    pub peer: Owner,
+    /// The framer's state.
+    pub conversation: Conversation,
+}
+
+impl ConnectionState {
+    /// True if `bit` of [`flag`] is set.
+    #[inline(always)]
+    pub fn has(&self, bit: u8) -> bool {
+        self.flags & bit != 0
+    }
+
+    /// Server port, host order.
+    #[inline(always)]
+    pub fn server_port(&self) -> u16 {
+        if self.role == crate::flow::role::SERVER {
+            self.local_port
+        } else {
+            self.remote_port
+        }
+    }
+}

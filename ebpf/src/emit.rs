@@ -1,0 +1,79 @@
+//! The ring buffer and the loss counters.
+
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
+    maps::ring_buf::RingBufEntry,
+};
+use weir_common::{
+    counter::Loss,
+    event::{Control, Header},
+};
+
+use crate::{
+    atomic, edge,
+    maps::{CONTROL, EVENTS, LOST},
+};
+
+/// Monotonic time, ns.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: the helper has no arguments.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// How the agent steers us.
+#[inline(always)]
+pub fn control() -> Option<&'static Control> {
+    CONTROL.get(0)
+}
+
+/// Counts a loss that belongs to no edge.
+#[inline(always)]
+pub fn lost(reason: Loss, count: u64) {
+    if let Some(slot) = LOST.get_ptr_mut(reason as u32) {
+        // SAFETY: the pointer is this CPU's slot.
+        atomic::add(unsafe { &mut *slot }, count);
+    }
+}
+
+/// Counts a loss on an edge.
+#[inline(always)]
+pub fn lost_on(edge_id: u32, reason: Loss, count: u64) {
+    match edge::stats(edge_id) {
+        Some(stats) => atomic::add(&mut stats.lost[reason as usize], count),
+        None => lost(reason, count),
+    }
+}
+
+/// Room for a record, or `None` after counting the loss.
+#[inline(always)]
+pub fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
+    let entry = EVENTS.reserve::<T>(0);
+    if entry.is_none() {
+        lost(Loss::RingFull, 1);
+    }
+    entry
+}
+
+/// A header for a record of `kind`.
+#[inline(always)]
+pub fn header(kind: u32, time_ns: u64) -> Header {
+    // SAFETY: the helper has no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    Header { kind, cpu, time_ns }
+}
+
+/// Hands a record over. The reader looks by itself several times a second, and is woken only
+/// when much is waiting: a wake-up for each record would cost more than the record.
+#[inline(always)]
+pub fn submit<T: 'static>(entry: RingBufEntry<T>) {
+    let limit = control().map_or(0, |control| control.wakeup_bytes);
+    let wake = EVENTS.query(BPF_RB_AVAIL_DATA as u64) > limit;
+    let flag = if wake {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    };
+    entry.submit(flag as u64);
+}

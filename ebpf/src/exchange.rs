@@ -1,0 +1,217 @@
+//! The two lanes: exact counts in maps, details in the ring buffer.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
+use weir_common::{
+    connection::{ConnectionState, flag},
+    counter::{Loss, OpKey, OpValue, bucket_of},
+    event::{ExchangeRecord, HEAD_BYTES, exchange_flag, kind, why},
+    flow::role,
+    framing::http1::Finished,
+};
+
+use crate::{
+    atomic,
+    emit::{control, header, lost_on, reserve, submit},
+    maps::{OPS, ZERO_OP},
+};
+
+/// Counts an exchange, and tells it if the detail lane wants it.
+#[inline(never)]
+pub fn record(state: &mut ConnectionState, finished: &Finished) {
+    state.exchanges += 1;
+    let timed = finished.started_ns != 0;
+    let duration_ns = if timed {
+        finished.ended_ns.saturating_sub(finished.started_ns)
+    } else {
+        0
+    };
+    let Some(value) = slot(state, finished) else {
+        lost_on(state.edge_id, Loss::OpTableFull, 1);
+        return;
+    };
+    atomic::add(&mut value.calls, 1);
+    atomic::add(&mut value.request_bytes, finished.request_bytes);
+    atomic::add(&mut value.response_bytes, finished.response_bytes);
+    value.last_seen_ns = finished.ended_ns;
+    if timed {
+        atomic::add(&mut value.duration_sum_ns, duration_ns);
+        if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
+            atomic::add_u32(bucket, 1);
+        }
+    } else {
+        atomic::add(&mut value.untimed, 1);
+        lost_on(state.edge_id, Loss::PipelineDepth, 1);
+    }
+    let has_head = state.conversation.head_ordinal == finished.ordinal;
+    let (why, probability) = wanted(value, finished, duration_ns, has_head);
+    if why != 0 {
+        tell(state, finished, why, probability, has_head, value);
+    }
+}
+
+/// The counters of an exchange's operation on this CPU; those of `_OTHER` if the table is full.
+#[inline(always)]
+fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpValue> {
+    let mut key = OpKey {
+        op: finished.op,
+        edge_id: state.edge_id,
+        status: finished.status,
+        protocol: state.conversation.protocol,
+        method: finished.method,
+    };
+    if let Some(value) = lookup(&key) {
+        return Some(value);
+    }
+    let zero = ZERO_OP.get(0)?;
+    if OPS.insert(&key, zero, BPF_NOEXIST as u64).is_err() {
+        // Another CPU may have made it in the meantime.
+        if let Some(value) = lookup(&key) {
+            return Some(value);
+        }
+        key.op = 0;
+        let _ = OPS.insert(&key, zero, BPF_NOEXIST as u64);
+    }
+    lookup(&key)
+}
+
+#[inline(always)]
+fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
+    // SAFETY: counters are only added to atomically.
+    OPS.get_ptr_mut(key).map(|value| unsafe { &mut *value })
+}
+
+/// Why the detail lane wants an exchange, and with what probability it was drawn.
+#[inline(always)]
+fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool) -> (u8, u32) {
+    let Some(control) = control() else {
+        return (0, 0);
+    };
+    let mut why = 0;
+    let mut probability = u32::MAX;
+    if value.named == 0 && has_head {
+        why |= why::NEW_OPERATION;
+    }
+    if finished.status >= 500 || finished.status == 0 {
+        why |= why::ERROR;
+    }
+    if control.slow_ns != 0 && duration_ns > control.slow_ns {
+        why |= why::SLOW;
+    }
+    if control.skip_threshold == 0 {
+        return (why | why::SAMPLED, probability);
+    }
+    // SAFETY: the helper has no arguments.
+    if unsafe { bpf_get_prandom_u32() } >= control.skip_threshold {
+        why |= why::SAMPLED;
+        probability = u32::MAX - control.skip_threshold;
+    }
+    (why, probability)
+}
+
+#[inline(always)]
+fn tell(
+    state: &ConnectionState,
+    finished: &Finished,
+    why: u8,
+    probability: u32,
+    has_head: bool,
+    value: &mut OpValue,
+) {
+    let Some(mut entry) = reserve::<ExchangeRecord>() else {
+        return;
+    };
+    let is_server = state.role == role::SERVER;
+    // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
+    let record = unsafe { &mut *entry.as_mut_ptr() };
+    record.header = header(kind::EXCHANGE, finished.ended_ns);
+    record.cookie = state.cookie;
+    record.op = finished.op;
+    record.request_offset = finished.offset;
+    record.started_ns = finished.started_ns;
+    record.responded_ns = finished.responded_ns;
+    record.ended_ns = finished.ended_ns;
+    record.request_bytes = finished.request_bytes;
+    record.response_bytes = finished.response_bytes;
+    record.client_isn = state.client_isn;
+    record.server_isn = state.server_isn;
+    record.edge_id = state.edge_id;
+    record.probability = probability;
+    record.client_addr = if is_server {
+        state.remote_addr
+    } else {
+        state.local_addr
+    };
+    record.server_addr = if is_server {
+        state.local_addr
+    } else {
+        state.remote_addr
+    };
+    record.client_port = if is_server {
+        state.remote_port
+    } else {
+        state.local_port
+    };
+    record.server_port = state.server_port();
+    record.client_tgid = if is_server {
+        state.peer.tgid
+    } else {
+        state.owner.tgid
+    };
+    record.server_tgid = if is_server {
+        state.owner.tgid
+    } else {
+        state.peer.tgid
+    };
+    record.status = finished.status;
+    record.protocol = state.conversation.protocol;
+    record.method = finished.method;
+    record.role = state.role;
+    record.why = why;
+    record._pad = [0; 2];
+    record.flags = flags(state, finished);
+    record.head_len = 0;
+    record.head_skip = 0;
+    if has_head {
+        record.flags |= exchange_flag::HAS_HEAD;
+        record.head_len = state.conversation.head_len;
+        record.head_skip = state.conversation.head_skip as u8;
+        value.named = 1;
+    }
+    copy_head(record, state);
+    submit(entry);
+}
+
+#[inline(always)]
+fn flags(state: &ConnectionState, finished: &Finished) -> u8 {
+    let mut flags = 0;
+    if finished.started_ns == 0 {
+        flags |= exchange_flag::UNTIMED;
+    }
+    if !state.has(flag::HAS_ISN) {
+        flags |= exchange_flag::NO_ISN;
+    }
+    if state.has(flag::LOCAL_PAIR) {
+        flags |= exchange_flag::LOCAL_PAIR;
+    }
+    if finished.until_close {
+        flags |= exchange_flag::UNTIL_CLOSE;
+    }
+    if finished.status == 0 {
+        flags |= exchange_flag::UNANSWERED;
+    }
+    flags
+}
+
+/// Copies the kept head by words; the ring buffer's memory must be written whole.
+#[inline(always)]
+fn copy_head(record: &mut ExchangeRecord, state: &ConnectionState) {
+    const { assert!(core::mem::offset_of!(ExchangeRecord, head) % 8 == 0) };
+    let target = record.head.as_mut_ptr().cast::<u64>();
+    let mut i = 0;
+    while i <= HEAD_BYTES / 8 {
+        // SAFETY: `head` is 8-aligned within the record (asserted) and holds HEAD_BYTES / 8 + 1
+        // words.
+        unsafe { target.add(i).write(state.conversation.head[i]) };
+        i += 1;
+    }
+}

@@ -1,0 +1,8 @@
+//! One file per hook.
+
+pub mod cgroup_connect;
+pub mod cgroup_post_bind;
+pub mod cgroup_sendmsg;
+pub mod cgroup_skb;
+pub mod sched;
+pub mod sockops;

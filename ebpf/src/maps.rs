@@ -1,0 +1,93 @@
+//! The maps. All are pinned by the agent under their names here.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
+};
+use weir_common::{
+    counter::{EdgeStats, Loss, OpKey, OpValue},
+    event::Control,
+    flow::{AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
+    pacing::Budget,
+    policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
+};
+
+/// How the agent steers the programs; one slot.
+#[map]
+pub static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+
+/// Detail lane and life events. The agent may set another size at load.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+
+/// Losses that belong to no edge, by reason.
+#[map]
+pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::COUNT as u32, 0);
+
+/// Edges and their dense ids.
+#[map]
+pub static EDGES: HashMap<EdgeKey, EdgeValue> =
+    HashMap::with_max_entries(MAX_EDGES, BPF_F_NO_PREALLOC);
+
+/// Totals of connections and losses, by edge id.
+#[map]
+pub static EDGE_STATS: HashMap<u32, EdgeStats> =
+    HashMap::with_max_entries(MAX_EDGES + 1, BPF_F_NO_PREALLOC);
+
+/// The exact lane.
+#[map]
+pub static OPS: PerCpuHashMap<OpKey, OpValue> =
+    PerCpuHashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Zeroes to begin entries from that are too large for the stack.
+#[map]
+pub static ZERO_STATS: Array<EdgeStats> = Array::with_max_entries(1, 0);
+
+/// Zeroes to begin entries from that are too large for the stack.
+#[map]
+pub static ZERO_OP: Array<OpValue> = Array::with_max_entries(1, 0);
+
+/// Client ends that wait for their server end on this host.
+#[map]
+pub static PAIRS: LruHashMap<PairKey, PairValue> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Workload by process.
+#[map]
+pub static PROCESSES: LruHashMap<u32, u64> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Workload by cgroup.
+#[map]
+pub static CGROUPS: HashMap<u64, u64> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Workload by local listening address.
+#[map]
+pub static ADDRESSES: HashMap<AddressKey, u64> =
+    HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Class of the longest CIDR of any rule that holds an address.
+#[map]
+pub static CIDRS: LpmTrie<CidrKey, u64> = LpmTrie::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Compiled rules.
+#[map]
+pub static POLICY: HashMap<PolicyKey, PolicyValue> =
+    HashMap::with_max_entries(262_144, BPF_F_NO_PREALLOC);
+
+/// Matches by rule slot.
+#[map]
+pub static RULE_COUNTERS: PerCpuArray<RuleCounter> = PerCpuArray::with_max_entries(MAX_RULES, 0);
+
+/// Bandwidth budgets by rule slot.
+#[map]
+pub static BANDWIDTH: Array<Budget> = Array::with_max_entries(MAX_RULES, 0);
+
+/// Workload descriptions (JSON) by id, for the agent after its own restart; not read here.
+#[map]
+pub static WORKLOADS: HashMap<u64, [u8; 512]> =
+    HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// Rule names by slot, for the agent after its own restart; not read here.
+#[map]
+pub static RULE_NAMES: HashMap<u32, [u8; 256]> =
+    HashMap::with_max_entries(MAX_RULES, BPF_F_NO_PREALLOC);

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
-    flow::{Addr, Owner},
+    flow::{Addr, EdgeKey, EdgeValue, Owner},
     framing::http1::Conversation,
 };
 
@@ -89,6 +89,10 @@ pub struct ConnectionState {
     pub owner: Owner,
     /// Owner of the other end when it is on this host.
     pub peer: Owner,
+    /// Key of its edge, once settled.
+    pub edge_key: EdgeKey,
+    /// Where its edge's value is prepared: too large for a kernel program's stack.
+    pub edge_value: EdgeValue,
     /// The framer's state.
     pub conversation: Conversation,
 }

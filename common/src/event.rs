@@ -293,6 +293,9 @@ pub struct Control {
     pub slow_ns: u64,
     /// Ring buffer bytes waiting above which the consumer is woken.
     pub wakeup_bytes: u64,
+    /// Hash of the kernel object whose programs are attached: an agent with the same object need
+    /// not replace them.
+    pub object_hash: u64,
 }
 
 impl Control {
@@ -305,6 +308,7 @@ impl Control {
             skip_threshold: 0,
             slow_ns: 0,
             wakeup_bytes: 0,
+            object_hash: 0,
         }
     }
 }

@@ -13,7 +13,7 @@
 //! - [`pacing`]: how the budget of an edge is divided among its live flows
 //! - [`framing`]: sequence-addressed message walkers
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod connection;
 pub mod counter;

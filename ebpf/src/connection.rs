@@ -41,20 +41,20 @@ pub fn settle_pair(state: &mut ConnectionState, time_ns: u64) {
 /// The connection ends: completes what ends with it, and counts what was never answered.
 #[inline(always)]
 pub fn finish(state: &mut ConnectionState, time_ns: u64) {
-    if let Some(finished) = state.conversation.close(time_ns) {
-        exchange::record(state, &finished);
+    if state.conversation.close(time_ns) {
+        exchange::record(state);
     }
     let mut taken = 0;
     while taken < 4 {
-        let Some(finished) = state.conversation.take_unanswered(time_ns) else {
+        if !state.conversation.take_unanswered(time_ns) {
             return;
-        };
-        exchange::record(state, &finished);
+        }
+        exchange::record(state);
         taken += 1;
     }
     let left = state.conversation.outstanding();
     if left != 0 && state.conversation.opaque == 0 {
-        lost_on(state.edge_id, Loss::Unanswered, left);
+        lost_on(state.edge_id, Loss::Unanswered as u32, left);
     }
 }
 

@@ -4,7 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
 use weir_common::{
     connection::{ConnectionState, flag},
     counter::{EdgeStats, Loss, bucket_of},
-    flow::{EDGE_OTHER, EdgeKey, EdgeValue, Owner, Party, role},
+    flow::{EDGE_OTHER, Owner, Party, role},
 };
 
 use crate::{
@@ -65,42 +65,26 @@ fn party(owner: &Owner, addr: &[u8; 16], local: bool) -> Party {
     }
 }
 
+/// Writes the key of a connection's edge into its record.
 #[inline(always)]
-fn key_of(state: &ConnectionState) -> EdgeKey {
+fn write_key(state: &mut ConnectionState) {
     let is_server = state.role == role::SERVER;
     let pair = state.has(flag::LOCAL_PAIR);
-    EdgeKey {
-        client: party(
-            if is_server { &state.peer } else { &state.owner },
-            if is_server {
-                &state.remote_addr
-            } else {
-                &state.local_addr
-            },
-            !is_server || pair,
-        ),
-        server: party(
-            if is_server { &state.owner } else { &state.peer },
-            if is_server {
-                &state.local_addr
-            } else {
-                &state.remote_addr
-            },
-            is_server || pair,
-        ),
-        port: state.server_port(),
-        role: state.role,
-        _pad: [0; 5],
-    }
+    let ours = party(&state.owner, &state.local_addr, true);
+    let theirs = party(&state.peer, &state.remote_addr, pair);
+    state.edge_key.client = if is_server { theirs } else { ours };
+    state.edge_key.server = if is_server { ours } else { theirs };
+    state.edge_key.port = state.server_port();
+    state.edge_key.role = state.role;
 }
 
 /// Finds or makes the edge of a connection and counts the connection on it.
 #[inline(never)]
 pub fn settle(state: &mut ConnectionState, time_ns: u64) -> u32 {
-    let key = key_of(state);
-    state.edge_id = find_or_make(&key, state, time_ns);
+    write_key(state);
+    state.edge_id = find_or_make(state, time_ns);
     state.flags |= flag::SETTLED;
-    if let Some(edge) = EDGES.get_ptr_mut(&key) {
+    if let Some(edge) = EDGES.get_ptr_mut(&state.edge_key) {
         // SAFETY: counters are only added to atomically.
         atomic::add(unsafe { &mut (*edge).opened }, 1);
     }
@@ -114,60 +98,56 @@ pub fn settle(state: &mut ConnectionState, time_ns: u64) -> u32 {
 }
 
 #[inline(always)]
-fn find_or_make(key: &EdgeKey, state: &ConnectionState, time_ns: u64) -> u32 {
+fn find_or_make(state: &mut ConnectionState, time_ns: u64) -> u32 {
     // SAFETY: the id is written once, before the entry is inserted.
-    if let Some(edge) = unsafe { EDGES.get(key) } {
+    if let Some(edge) = unsafe { EDGES.get(&state.edge_key) } {
         return edge.id;
     }
     let Some(id) = fresh_id() else {
         lost(Loss::EdgeTableFull, 1);
         return EDGE_OTHER;
     };
+    write_value(state, id, time_ns);
+    let _ = EDGES.insert(&state.edge_key, &state.edge_value, BPF_NOEXIST as u64);
+    // Another CPU may have been first; then its id counts.
+    // SAFETY: as above.
+    let found = unsafe { EDGES.get(&state.edge_key) }.map(|edge| edge.id);
+    if found != Some(id) {
+        let _ = EDGE_STATS.remove(id);
+    }
+    if found.is_none() {
+        lost(Loss::EdgeTableFull, 1);
+    }
+    found.unwrap_or(EDGE_OTHER)
+}
+
+#[inline(always)]
+fn write_value(state: &mut ConnectionState, id: u32, time_ns: u64) {
     let is_server = state.role == role::SERVER;
     let (client, server) = if is_server {
         (&state.peer, &state.owner)
     } else {
         (&state.owner, &state.peer)
     };
-    let value = EdgeValue {
-        opened: 0,
-        closed: 0,
-        first_seen_ns: time_ns,
-        client_cgroup: client.cgroup_id,
-        server_cgroup: server.cgroup_id,
-        client_addr: if is_server {
-            state.remote_addr
-        } else {
-            state.local_addr
-        },
-        server_addr: if is_server {
-            state.local_addr
-        } else {
-            state.remote_addr
-        },
-        client_comm: client.comm,
-        server_comm: server.comm,
-        client_tgid: client.tgid,
-        server_tgid: server.tgid,
-        id,
-        _pad: 0,
+    let value = &mut state.edge_value;
+    value.first_seen_ns = time_ns;
+    value.client_cgroup = client.cgroup_id;
+    value.server_cgroup = server.cgroup_id;
+    value.client_comm = client.comm;
+    value.server_comm = server.comm;
+    value.client_tgid = client.tgid;
+    value.server_tgid = server.tgid;
+    value.client_addr = if is_server {
+        state.remote_addr
+    } else {
+        state.local_addr
     };
-    let _ = EDGES.insert(key, &value, BPF_NOEXIST as u64);
-    // Another CPU may have been first; then its id counts.
-    // SAFETY: as above.
-    match unsafe { EDGES.get(key) } {
-        Some(edge) => {
-            if edge.id != id {
-                let _ = EDGE_STATS.remove(id);
-            }
-            edge.id
-        }
-        None => {
-            let _ = EDGE_STATS.remove(id);
-            lost(Loss::EdgeTableFull, 1);
-            EDGE_OTHER
-        }
-    }
+    value.server_addr = if is_server {
+        state.local_addr
+    } else {
+        state.remote_addr
+    };
+    value.id = id;
 }
 
 /// A random id that no edge has: claiming its totals proves it. (A counter would need an atomic
@@ -226,8 +206,7 @@ pub fn fold(state: &mut ConnectionState, totals: &Totals, time_ns: u64) {
 /// Counts the end of a connection on its edge.
 #[inline(always)]
 pub fn close(state: &ConnectionState) {
-    let key = key_of(state);
-    if let Some(edge) = EDGES.get_ptr_mut(&key) {
+    if let Some(edge) = EDGES.get_ptr_mut(&state.edge_key) {
         // SAFETY: counters are only added to atomically.
         atomic::add(unsafe { &mut (*edge).closed }, 1);
     }

@@ -39,10 +39,12 @@ pub fn lost(reason: Loss, count: u64) {
 
 /// Counts a loss on an edge.
 #[inline(always)]
-pub fn lost_on(edge_id: u32, reason: Loss, count: u64) {
-    match edge::stats(edge_id) {
-        Some(stats) => atomic::add(&mut stats.lost[reason as usize], count),
-        None => lost(reason, count),
+pub fn lost_on(edge_id: u32, reason: u32, count: u64) {
+    let Some(stats) = edge::stats(edge_id) else {
+        return;
+    };
+    if let Some(slot) = stats.lost.get_mut(reason as usize) {
+        atomic::add(slot, count);
     }
 }
 

@@ -15,10 +15,12 @@ use crate::{
     maps::{OPS, ZERO_OP},
 };
 
-/// Counts an exchange, and tells it if the detail lane wants it.
+/// Counts the exchange that was just completed, and tells it if the detail lane wants it.
 #[inline(never)]
-pub fn record(state: &mut ConnectionState, finished: &Finished) {
+pub fn record(state: &mut ConnectionState) {
     state.exchanges += 1;
+    let state = &*state;
+    let finished = &state.conversation.finished;
     let timed = finished.started_ns != 0;
     let duration_ns = if timed {
         finished.ended_ns.saturating_sub(finished.started_ns)
@@ -26,7 +28,7 @@ pub fn record(state: &mut ConnectionState, finished: &Finished) {
         0
     };
     let Some(value) = slot(state, finished) else {
-        lost_on(state.edge_id, Loss::OpTableFull, 1);
+        lost_on(state.edge_id, Loss::OpTableFull as u32, 1);
         return;
     };
     atomic::add(&mut value.calls, 1);
@@ -40,7 +42,7 @@ pub fn record(state: &mut ConnectionState, finished: &Finished) {
         }
     } else {
         atomic::add(&mut value.untimed, 1);
-        lost_on(state.edge_id, Loss::PipelineDepth, 1);
+        lost_on(state.edge_id, Loss::PipelineDepth as u32, 1);
     }
     let has_head = state.conversation.head_ordinal == finished.ordinal;
     let (why, probability) = wanted(value, finished, duration_ns, has_head);
@@ -193,7 +195,7 @@ fn flags(state: &ConnectionState, finished: &Finished) -> u8 {
     if state.has(flag::LOCAL_PAIR) {
         flags |= exchange_flag::LOCAL_PAIR;
     }
-    if finished.until_close {
+    if finished.until_close != 0 {
         flags |= exchange_flag::UNTIL_CLOSE;
     }
     if finished.status == 0 {

@@ -8,7 +8,7 @@
 //! - [`access`], [`pacing`]: policy
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(
     internal_features,
     reason = "BPF has no fetch_add in core::sync::atomic"

@@ -79,7 +79,7 @@ fn set_option(ops: *mut bpf_sock_ops, level: i32, name: i32, value: u32) -> bool
 }
 
 /// Before the SYN: keeps segments small where one large one would be much of a second's budget.
-#[inline(always)]
+#[inline(never)]
 pub fn before_connect(ops: *mut bpf_sock_ops, owner: &Owner, addr: &Addr, port: u16, netns: u64) {
     let rule = outbound_rule(owner, addr, port, netns);
     let Some(budget) = budget(rule) else {
@@ -93,7 +93,7 @@ pub fn before_connect(ops: *mut bpf_sock_ops, owner: &Owner, addr: &Addr, port: 
 }
 
 /// At ESTABLISHED: puts the connection under its rule, if there is one.
-#[inline(always)]
+#[inline(never)]
 pub fn begin(
     ops: *mut bpf_sock_ops,
     state: &mut ConnectionState,
@@ -135,7 +135,7 @@ fn side(state: &ConnectionState) -> usize {
 }
 
 /// Sets the socket's pacing rate to its share of the budget, if that has changed.
-#[inline(always)]
+#[inline(never)]
 pub fn adjust(ops: *mut bpf_sock_ops, state: &mut ConnectionState, time_ns: u64) {
     let Some(budget) = budget(state.bandwidth_rule) else {
         return;

@@ -1,1 +1,26 @@
-//! kernel
+//! Loads, attaches and pins the kernel programs, and reads and writes their maps.
+//!
+//! The only room that knows aya. Everything it hands on is plain values.
+//!
+//! # Layout
+//! - [`feature`]: what this host offers; [`doctor`] tells the user
+//! - [`bpffs`], [`cgroup`]: where things are pinned and attached
+//! - [`attach`]: the table of hooks; [`load`]: from object to running programs
+//! - [`maps`]: the maps as typed values; [`events`]: the ring buffer
+//! - [`adopt`]: sockets older than weir; [`off`]: takes everything away
+
+pub mod adopt;
+pub mod attach;
+pub mod bpffs;
+pub mod cgroup;
+pub mod doctor;
+pub mod events;
+pub mod feature;
+pub mod load;
+pub mod maps;
+mod off;
+mod sys;
+mod wire;
+
+pub use doctor::{DoctorItem, doctor};
+pub use off::{OffReport, off};

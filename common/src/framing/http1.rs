@@ -5,8 +5,8 @@ use bytemuck::{Pod, Zeroable};
 pub use super::operation::{MAX_TARGET_BYTES, normalise, op_hash};
 use super::{
     line,
-    stream::{Direction, head_flag, phase},
-    window::{CARRY_BYTES, DATA_BYTES, Source, lowest_mark, matches_byte},
+    stream::{Direction, Segment, head_flag, phase},
+    window::{CARRY_BYTES, DATA_BYTES, LINES, Load, Window},
 };
 use crate::{counter::Loss, event::HEAD_BYTES, flow::protocol};
 
@@ -88,6 +88,9 @@ pub struct Conversation {
     pub response: Direction,
     /// Requests without a response, by ordinal modulo [`MAX_PENDING`].
     pub pending: [Pending; MAX_PENDING],
+    /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
+    /// stack is 512 bytes.
+    pub finished: Finished,
     /// Requests seen.
     pub asked: u64,
     /// Requests whose response is complete.
@@ -109,7 +112,8 @@ pub struct Conversation {
 }
 
 /// A request with its complete response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Finished {
     /// Which request of the connection, from 1.
     pub ordinal: u64,
@@ -131,33 +135,28 @@ pub struct Finished {
     pub status: u16,
     /// One of [`method`].
     pub method: u8,
-    /// The response ended with its connection.
-    pub until_close: bool,
+    /// 1 = the response ended with its connection.
+    pub until_close: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 4],
 }
 
-/// What one step over a segment found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+/// What a step over a segment found. Crosses the kernel's function calls as `u32`.
+pub mod step {
     /// Nothing more in this segment.
-    Done,
+    pub const DONE: u32 = 0;
     /// Call again: the segment holds more.
-    More,
-    /// An exchange is complete; call again.
-    Exchange(Finished),
-    /// So many exchanges may have been missed; call again.
-    Lost(Loss, u64),
+    pub const MORE: u32 = 1;
+    /// An exchange is complete: it stands in [`super::Conversation::finished`]. Call again.
+    pub const EXCHANGE: u32 = 2;
+    /// Lines wait in the window: [`super::scan`] is next.
+    pub const SCAN: u32 = 3;
+    /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
+    /// [`super::Conversation::missed`] tells may have been missed. Call again.
+    pub const LOST: u32 = 16;
 }
 
-/// A segment's place in its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Stream offset of the first payload byte.
-    pub offset: u64,
-    /// Stream offset behind the last payload byte.
-    pub end: u64,
-    /// Monotonic time, ns.
-    pub time_ns: u64,
-}
+type Step = u32;
 
 impl Conversation {
     /// Starts a connection whose initial sequence numbers are known.
@@ -174,6 +173,16 @@ impl Conversation {
         self.response.phase = phase::RESYNC;
     }
 
+    /// How many exchanges the latest step of a direction may have missed.
+    #[inline(always)]
+    pub fn missed(&self, is_request: bool) -> u64 {
+        if is_request {
+            self.request.missed
+        } else {
+            self.response.missed
+        }
+    }
+
     /// Requests that wait for their response.
     #[inline(always)]
     pub fn outstanding(&self) -> u64 {
@@ -187,34 +196,31 @@ impl Conversation {
         self.opaque = 1;
     }
 
-    /// Finds a segment's place, or `None` when there is nothing to do: it lies outside the
-    /// stream, or ends before the byte that matters next.
+    /// Finds a segment's place and takes it under the reader; false when there is nothing to do:
+    /// it lies outside the stream, or ends before the byte that matters next.
     #[inline(always)]
-    pub fn locate(
-        &mut self,
-        is_request: bool,
-        seq: u32,
-        len: u32,
-        time_ns: u64,
-    ) -> Option<Segment> {
+    pub fn locate(&mut self, is_request: bool, seq: u32, len: u32, time_ns: u64) -> bool {
         let direction = self.direction_mut(is_request);
         if direction.anchored == 0 {
             direction.anchor(seq);
         }
-        let offset = direction.offset_of(seq)?;
+        let Some(offset) = direction.offset_of(seq) else {
+            return false;
+        };
         let end = offset + len as u64;
         if end > direction.highest {
             direction.highest = end;
         }
         let body_ends = direction.phase == phase::BODY && end == direction.next;
         if end <= direction.next && !body_ends {
-            return None;
+            return false;
         }
-        Some(Segment {
+        direction.segment = Segment {
             offset,
             end,
             time_ns,
-        })
+        };
+        true
     }
 
     #[inline(always)]
@@ -226,22 +232,23 @@ impl Conversation {
         }
     }
 
-    /// The connection ended: a response that lasts until then is complete.
+    /// The connection ended: a response that lasts until then is complete. True if that finished
+    /// an exchange.
     #[inline(always)]
-    pub fn close(&mut self, time_ns: u64) -> Option<Finished> {
+    pub fn close(&mut self, time_ns: u64) -> bool {
         if self.opaque != 0 || self.response.phase != phase::UNTIL_CLOSE {
-            return None;
+            return false;
         }
-        let mut finished = finish_response(self, time_ns)?;
-        finished.until_close = true;
-        Some(finished)
+        let finished = finish_response(self, time_ns);
+        self.finished.until_close = 1;
+        finished
     }
 
-    /// Takes the oldest request that will never be answered.
+    /// Finishes the oldest request that will never be answered; false if there is none.
     #[inline(always)]
-    pub fn take_unanswered(&mut self, time_ns: u64) -> Option<Finished> {
+    pub fn take_unanswered(&mut self, time_ns: u64) -> bool {
         if self.opaque != 0 || self.outstanding() == 0 {
-            return None;
+            return false;
         }
         self.response.status = 0;
         self.response.message_started_ns = 0;
@@ -251,13 +258,13 @@ impl Conversation {
 
     /// Leaves the rest of a segment unread; 0 if nothing of it mattered any more.
     #[inline(always)]
-    pub fn give_up(&mut self, is_request: bool, segment: &Segment) -> u64 {
+    pub fn give_up(&mut self, is_request: bool) -> u64 {
         let opaque = self.opaque != 0;
         let direction = self.direction_mut(is_request);
-        if opaque || segment.end <= direction.next {
+        if opaque || direction.segment.end <= direction.next {
             return 0;
         }
-        direction.next = segment.end;
+        direction.next = direction.segment.end;
         self.resynchronise()
     }
 
@@ -277,37 +284,52 @@ impl Conversation {
     }
 }
 
-/// Reads on in a segment. Call until it answers [`Step::Done`], within a bound of your own.
+/// Reads on in the segment under the reader. Call until it answers [`step::DONE`], within a bound
+/// of your own.
+///
+/// The three parts are functions of their own in the kernel, where each is verified by itself.
+pub fn advance<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: &mut L) -> u32 {
+    let begun = begin(conversation, is_request, bytes);
+    if begun != step::SCAN {
+        return begun;
+    }
+    let found = scan(conversation, is_request);
+    conclude(conversation, is_request, found)
+}
+
 #[inline(always)]
-pub fn step<S: Source>(
-    conversation: &mut Conversation,
-    is_request: bool,
-    segment: &Segment,
-    source: &mut S,
-) -> Step {
+fn lost(conversation: &mut Conversation, is_request: bool, reason: Loss, missed: u64) -> Step {
+    conversation.direction_mut(is_request).missed = missed;
+    step::LOST + reason as u32
+}
+
+/// First part of a step: what needs no bytes, else loads the window.
+#[inline(always)]
+pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: &mut L) -> u32 {
     if conversation.opaque != 0 {
-        return Step::Done;
+        return step::DONE;
     }
     let direction = conversation.direction_mut(is_request);
+    let segment = direction.segment;
     if direction.phase == phase::BODY {
         if segment.end < direction.next {
-            return Step::Done;
+            return step::DONE;
         }
-        return finish_message(conversation, is_request, segment);
+        return finish_message(conversation, is_request);
     }
     if segment.end <= direction.next {
-        return Step::Done;
+        return step::DONE;
     }
     if direction.phase == phase::UNTIL_CLOSE {
         direction.next = segment.end;
-        return Step::Done;
+        return step::DONE;
     }
     if direction.phase == phase::RESYNC {
-        return look_for_head(conversation, is_request, segment, source);
+        return look_for_head(conversation, is_request, bytes);
     }
     if segment.offset > direction.next {
         let missed = conversation.resynchronise();
-        return Step::Lost(Loss::SegmentGap, missed);
+        return lost(conversation, is_request, Loss::SegmentGap, missed);
     }
     if direction.phase == phase::START_LINE && direction.carry_len == 0 {
         direction.message_start = direction.next;
@@ -315,15 +337,24 @@ pub fn step<S: Source>(
         direction.head_flags = 0;
         direction.content_length = 0;
     }
-    let Some(to) = fill(direction, segment, source) else {
-        return unreadable(conversation);
+    let Some(to) = fill(direction, bytes) else {
+        let missed = conversation.resynchronise();
+        return lost(conversation, is_request, Loss::Unreadable, missed);
     };
-    read_lines(conversation, is_request, segment, to)
+    let from = CARRY_BYTES - (direction.carry_len as usize & 127).min(CARRY_BYTES);
+    direction.carry_len = 0;
+    direction.scan_from = from as u32;
+    direction.scan_to = to as u32;
+    if direction.phase == phase::START_LINE && is_request {
+        keep_head(conversation, from, to);
+    }
+    step::SCAN
 }
 
 /// Loads new bytes behind the carried ones and returns where they end in the window.
 #[inline(always)]
-fn fill<S: Source>(direction: &mut Direction, segment: &Segment, source: &mut S) -> Option<usize> {
+fn fill<L: Load>(direction: &mut Direction, bytes: &mut L) -> Option<usize> {
+    let segment = direction.segment;
     let at = direction.next.wrapping_sub(segment.offset) as u32;
     let left = segment.end.wrapping_sub(direction.next);
     let len = if left > DATA_BYTES as u64 {
@@ -331,15 +362,9 @@ fn fill<S: Source>(direction: &mut Direction, segment: &Segment, source: &mut S)
     } else {
         left as u32
     };
-    source
+    bytes
         .load(at, len, &mut direction.window)
         .then_some(CARRY_BYTES + len as usize)
-}
-
-#[inline(always)]
-fn unreadable(conversation: &mut Conversation) -> Step {
-    let missed = conversation.resynchronise();
-    Step::Lost(Loss::Unreadable, missed)
 }
 
 /// How a pass over the window ended. Positions are window positions.
@@ -355,54 +380,85 @@ enum Scan {
     Bad,
 }
 
+/// Last part of a step: acts on what [`scan`] found.
 #[inline(always)]
-fn read_lines(
-    conversation: &mut Conversation,
-    is_request: bool,
-    segment: &Segment,
-    to: usize,
-) -> Step {
+pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -> u32 {
     let direction = conversation.direction_mut(is_request);
-    let from = CARRY_BYTES - (direction.carry_len as usize & 127).min(CARRY_BYTES);
-    direction.carry_len = 0;
-    if direction.phase == phase::START_LINE && is_request {
-        keep_head(conversation, from, to);
-    }
-    let direction = conversation.direction_mut(is_request);
+    let (from, to) = (direction.scan_from as usize, direction.scan_to as usize);
     let in_trailers = direction.phase == phase::TRAILERS;
-    let scan = match direction.phase {
-        phase::START_LINE => start_line(direction, is_request, from, to),
-        phase::CHUNK_SIZE => chunk_line(direction, from, to),
-        _ => header_lines(direction, from, to),
-    };
     // `next` stands where the data part begins, so a position maps by this difference.
     let base = direction.next.wrapping_sub(CARRY_BYTES as u64);
-    match scan {
-        Scan::Open => {
+    match found {
+        found::OPEN => {
             direction.next = base.wrapping_add(to as u64);
-            still_http(conversation, is_request, segment)
+            still_http(conversation, is_request)
         }
+        found::NEXT => {
+            direction.next = base.wrapping_add(direction.scan_end);
+            more(direction)
+        }
+        found::END => {
+            direction.next = base.wrapping_add(direction.scan_end);
+            if in_trailers {
+                return finish_message(conversation, is_request);
+            }
+            conversation.protocol = protocol::HTTP1;
+            if is_request {
+                return end_of_request_head(conversation);
+            }
+            end_of_response_head(conversation)
+        }
+        _ => {
+            direction.next = base.wrapping_add(to as u64);
+            not_http(conversation, is_request, from, to.wrapping_sub(from))
+        }
+    }
+}
+
+/// What [`scan`] found.
+pub mod found {
+    /// The window is used up in mid-head.
+    pub const OPEN: u32 = 0;
+    /// A line that matters is finished and there is more behind it.
+    pub const NEXT: u32 = 1;
+    /// The empty line of a head or of trailers was read.
+    pub const END: u32 = 2;
+    /// These bytes are not what they should be.
+    pub const BAD: u32 = 3;
+}
+
+/// Middle part of a step: reads the window's lines and answers one of [`found`]; where it stopped
+/// is in [`Direction::scan_end`].
+#[inline(always)]
+pub fn scan(conversation: &mut Conversation, is_request: bool) -> u32 {
+    let direction = conversation.direction_mut(is_request);
+    let (from, to) = (direction.scan_from as usize, direction.scan_to as usize);
+    let lines = direction.window.find_lines(to);
+    // The search compared `to` with every word's position, and so taught the verifier fifty
+    // different things about it.
+    let to = direction.window.forget(to);
+    let scan = match direction.phase {
+        phase::START_LINE => start_line(direction, is_request, from, to, lines),
+        phase::CHUNK_SIZE => chunk_line(direction, from, to, lines),
+        _ => header_lines(direction, from, to, lines, 0),
+    };
+    match scan {
+        Scan::Open => found::OPEN,
         Scan::Next(at) => {
-            direction.next = base.wrapping_add(at);
-            more(direction, segment)
+            direction.scan_end = at;
+            found::NEXT
         }
         Scan::End(at) => {
-            direction.next = base.wrapping_add(at);
-            if in_trailers {
-                return finish_message(conversation, is_request, segment);
-            }
-            end_of_head(conversation, is_request, segment)
+            direction.scan_end = at;
+            found::END
         }
-        Scan::Bad => {
-            direction.next = base.wrapping_add(to as u64);
-            not_http(conversation, is_request, from, to - from)
-        }
+        Scan::Bad => found::BAD,
     }
 }
 
 /// A segment ended in a first line: goes on, unless that line cannot become HTTP.
 #[inline(always)]
-fn still_http(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
+fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
     let undecided = conversation.protocol == protocol::UNKNOWN;
     let direction = conversation.direction_mut(is_request);
     if undecided && direction.phase == phase::START_LINE && direction.carry_len != 0 {
@@ -417,7 +473,7 @@ fn still_http(conversation: &mut Conversation, is_request: bool, segment: &Segme
             return not_http(conversation, is_request, start, len);
         }
     }
-    more(conversation.direction_mut(is_request), segment)
+    more(conversation.direction_mut(is_request))
 }
 
 /// Keeps the first bytes of a request for the detail lane, unless an unanswered one's are kept.
@@ -440,22 +496,12 @@ fn keep_head(conversation: &mut Conversation, from: usize, to: usize) {
     };
 }
 
-/// Position of the first line feed of the data part, or `to`.
+/// Position of the window's first line feed, or `to`.
 #[inline(always)]
-fn find_line_feed(direction: &Direction, to: usize) -> usize {
-    let mut at = CARRY_BYTES;
-    while at < CARRY_BYTES + DATA_BYTES {
-        if at >= to {
-            return to;
-        }
-        let marks = matches_byte(direction.window.word(at), b'\n');
-        if marks != 0 {
-            let found = at + lowest_mark(marks);
-            return if found < to { found } else { to };
-        }
-        at += 8;
-    }
-    to
+fn first_line_feed(direction: &mut Direction, to: usize, lines: usize) -> usize {
+    let found = direction.window.line_feed(0);
+    // A line feed behind `to` is a leftover of an earlier load.
+    if lines == 0 || found > to { to } else { found }
 }
 
 /// End of a line's text, without a CR before its line feed.
@@ -481,8 +527,14 @@ fn carry(direction: &mut Direction, start: usize, to: usize) -> bool {
 }
 
 #[inline(always)]
-fn start_line(direction: &mut Direction, is_request: bool, from: usize, to: usize) -> Scan {
-    let line_feed = find_line_feed(direction, to);
+fn start_line(
+    direction: &mut Direction,
+    is_request: bool,
+    from: usize,
+    to: usize,
+    lines: usize,
+) -> Scan {
+    let line_feed = first_line_feed(direction, to, lines);
     let complete = line_feed < to;
     if !complete && carry(direction, from, to) {
         return Scan::Open;
@@ -505,12 +557,12 @@ fn start_line(direction: &mut Direction, is_request: bool, from: usize, to: usiz
         direction.head_flags |= head_flag::SKIP_LINE;
         return Scan::Open;
     }
-    header_lines(direction, line_feed + 1, to)
+    header_lines(direction, line_feed + 1, to, lines, 1)
 }
 
 #[inline(always)]
-fn chunk_line(direction: &mut Direction, from: usize, to: usize) -> Scan {
-    let line_feed = find_line_feed(direction, to);
+fn chunk_line(direction: &mut Direction, from: usize, to: usize, lines: usize) -> Scan {
+    let line_feed = first_line_feed(direction, to, lines);
     let complete = line_feed < to;
     if direction.head_flags & head_flag::SKIP_LINE == 0 {
         if !complete && carry(direction, from, to) {
@@ -536,77 +588,134 @@ fn chunk_line(direction: &mut Direction, from: usize, to: usize) -> Scan {
     Scan::Next(after.wrapping_add(direction.content_length + 2))
 }
 
-/// Walks header or trailer lines from window position `from` on: whole words are searched for
-/// line feeds at once, and only lines that frame are read further.
+/// Walks header or trailer lines from window position `from` on, whose first line feed has index
+/// `next`. Lines that frame are noted in passing and read afterwards, so that the loop stays small
+/// for the verifier.
 #[inline(always)]
-fn header_lines(direction: &mut Direction, from: usize, to: usize) -> Scan {
-    /// Words of the data part and as many lines as fit a usual head; the rest takes another step.
-    const ROUNDS: u32 = 50 + 46;
-    let mut line_start = from;
-    let first = if from > CARRY_BYTES {
-        from
-    } else {
-        CARRY_BYTES
-    };
-    let mut word_at = first & !7;
-    let mut marks = matches_byte(direction.window.word(word_at), b'\n');
-    marks &= u64::MAX << ((first & 7) * 8);
-    let mut length_at = 0;
-    let mut length_end = 0;
-    let mut round = 0;
-    let mut scan = Scan::Bad;
-    let mut finished = false;
-    while round < ROUNDS {
-        round += 1;
-        if marks == 0 {
-            word_at += 8;
-            if word_at >= to {
-                break;
-            }
-            marks = matches_byte(direction.window.word(word_at), b'\n');
-            continue;
-        }
-        let line_feed = word_at + lowest_mark(marks);
-        marks &= marks - 1;
-        if line_feed >= to {
+fn header_lines(
+    direction: &mut Direction,
+    from: usize,
+    to: usize,
+    lines: usize,
+    next: usize,
+) -> Scan {
+    let mut line_start = direction.window.forget(from);
+    let mut index = next;
+    if direction.head_flags & head_flag::SKIP_LINE != 0 && lines > next {
+        direction.head_flags &= !head_flag::SKIP_LINE;
+        line_start = direction.window.line_feed(next) + 1;
+        index = next + 1;
+    }
+    let mut length = Noted::none(&mut direction.window);
+    let mut encoding = Noted::none(&mut direction.window);
+    let mut end_len = 2;
+    while index < LINES {
+        if index >= lines {
             break;
         }
+        let line_feed = direction.window.line_feed(index);
         let start = line_start;
         line_start = line_feed + 1;
-        if direction.head_flags & head_flag::SKIP_LINE != 0 {
-            direction.head_flags &= !head_flag::SKIP_LINE;
-            continue;
-        }
-        if start == line_feed || (start + 1 == line_feed && direction.window.byte(start) == b'\r') {
-            finished = true;
+        index += 1;
+        let len = line_feed.wrapping_sub(start);
+        if len <= 1 {
+            end_len = len;
             break;
         }
-        match line::header(direction, start, line_feed) {
-            line::Header::Other => {}
-            line::Header::Length(_) if length_end != 0 => return Scan::Bad,
-            line::Header::Length(at) => {
-                length_at = at;
-                length_end = line_feed;
-            }
+        let word = line::lower_word(&direction.window, start);
+        if word == line::CONTENT {
+            length.note(
+                &mut direction.window,
+                start,
+                line_feed,
+                line::is_content_length,
+            );
+        } else if word == line::TRANSFER {
+            encoding.note(
+                &mut direction.window,
+                start,
+                line_feed,
+                line::is_transfer_encoding,
+            );
         }
     }
-    if length_end != 0 && direction.phase == phase::HEADERS {
-        let end = text_end(direction, length_at, length_end);
-        if !line::content_length(direction, length_at, end) {
-            return Scan::Bad;
+    let line_start = direction.window.forget(line_start);
+    let lines = direction.window.forget(lines);
+    if direction.phase == phase::HEADERS && !take_framing(direction, &length, &encoding) {
+        return Scan::Bad;
+    }
+    if end_len == 0 || (end_len == 1 && direction.window.byte(line_start.wrapping_sub(2)) == b'\r')
+    {
+        return Scan::End(line_start as u64);
+    }
+    if end_len == 1 {
+        return Scan::Bad;
+    }
+    rest_of_window(direction, line_start, to, lines)
+}
+
+/// A header line that frames, by window positions; `end` 0 = not met.
+struct Noted {
+    start: usize,
+    end: usize,
+    /// Met more than once with that name.
+    again: usize,
+}
+
+impl Noted {
+    #[inline(always)]
+    fn none(window: &mut Window) -> Self {
+        Self {
+            start: window.forget(0),
+            end: window.forget(0),
+            again: window.forget(0),
         }
     }
-    if finished {
-        scan = Scan::End(line_start as u64);
-    } else if round >= ROUNDS && line_start < to {
-        scan = Scan::Next(line_start as u64);
-    } else if direction.head_flags & head_flag::SKIP_LINE != 0 || carry(direction, line_start, to) {
-        scan = Scan::Open;
-    } else if !line::frames(direction, line_start) {
-        direction.head_flags |= head_flag::SKIP_LINE;
-        scan = Scan::Open;
+
+    #[inline(always)]
+    fn note(
+        &mut self,
+        window: &mut Window,
+        start: usize,
+        line_feed: usize,
+        is_it: fn(&Window, usize) -> bool,
+    ) {
+        if is_it(window, start) {
+            self.again = window.forget(self.end);
+            self.start = window.forget(start);
+            self.end = window.forget(line_feed);
+        }
     }
-    scan
+}
+
+/// Reads the lines that were noted; false if they make the framing impossible.
+#[inline(always)]
+fn take_framing(direction: &mut Direction, length: &Noted, encoding: &Noted) -> bool {
+    if encoding.end != 0 {
+        let end = text_end(direction, encoding.start, encoding.end);
+        line::transfer_encoding(direction, encoding.start, end);
+    }
+    if length.end == 0 {
+        return true;
+    }
+    let end = text_end(direction, length.start, length.end);
+    length.again == 0 && line::content_length(direction, length.start + 15, end)
+}
+
+/// No empty line was met: more lines may wait than were noted, or the last one is unfinished.
+#[inline(always)]
+fn rest_of_window(direction: &mut Direction, line_start: usize, to: usize, lines: usize) -> Scan {
+    if lines >= LINES && line_start < to {
+        return Scan::Next(line_start as u64);
+    }
+    if direction.head_flags & head_flag::SKIP_LINE != 0 || carry(direction, line_start, to) {
+        return Scan::Open;
+    }
+    if line::frames(direction, line_start) {
+        return Scan::Bad;
+    }
+    direction.head_flags |= head_flag::SKIP_LINE;
+    Scan::Open
 }
 
 /// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
@@ -614,7 +723,7 @@ fn header_lines(direction: &mut Direction, from: usize, to: usize) -> Scan {
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
     if conversation.protocol != protocol::UNKNOWN {
         let missed = conversation.resynchronise();
-        return Step::Lost(Loss::Malformed, missed);
+        return lost(conversation, is_request, Loss::Malformed, missed);
     }
     let window = &conversation.direction_mut(is_request).window;
     let found = if line::is_tls_handshake(window, from) {
@@ -625,20 +734,11 @@ fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len:
         protocol::TCP
     };
     conversation.turn_opaque(found);
-    Step::Done
+    step::DONE
 }
 
 #[inline(always)]
-fn end_of_head(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
-    conversation.protocol = protocol::HTTP1;
-    if is_request {
-        return end_of_request_head(conversation, segment);
-    }
-    end_of_response_head(conversation, segment)
-}
-
-#[inline(always)]
-fn end_of_request_head(conversation: &mut Conversation, segment: &Segment) -> Step {
+fn end_of_request_head(conversation: &mut Conversation) -> Step {
     let direction = &conversation.request;
     let (flags, length) = (direction.head_flags, direction.content_length);
     let ordinal = conversation.asked + 1;
@@ -657,18 +757,18 @@ fn end_of_request_head(conversation: &mut Conversation, segment: &Segment) -> St
     let direction = &mut conversation.request;
     if flags & head_flag::CHUNKED != 0 {
         direction.phase = phase::CHUNK_SIZE;
-        return more(direction, segment);
+        return more(direction);
     }
     if flags & head_flag::ENCODED != 0 {
         // RFC 9112, section 6.3: such a request has no length that can be known.
         let missed = conversation.resynchronise();
-        return Step::Lost(Loss::Malformed, missed);
+        return lost(conversation, true, Loss::Malformed, missed);
     }
-    body_of(conversation, true, length, segment)
+    body_of(conversation, true, length)
 }
 
 #[inline(always)]
-fn end_of_response_head(conversation: &mut Conversation, segment: &Segment) -> Step {
+fn end_of_response_head(conversation: &mut Conversation) -> Step {
     let direction = &mut conversation.response;
     let (flags, length, status) = (
         direction.head_flags,
@@ -678,7 +778,7 @@ fn end_of_response_head(conversation: &mut Conversation, segment: &Segment) -> S
     if status < 200 && status != 101 {
         direction.phase = phase::START_LINE;
         direction.head_flags = 0;
-        return more(direction, segment);
+        return more(direction);
     }
     let asked = conversation.pending[(conversation.answered + 1) as usize & (MAX_PENDING - 1)];
     let method = if asked.ordinal == conversation.answered + 1 {
@@ -687,56 +787,52 @@ fn end_of_response_head(conversation: &mut Conversation, segment: &Segment) -> S
         method::NONE
     };
     if status == 101 || (method == method::CONNECT && status < 300) {
-        let finished = finish_response(conversation, segment.time_ns);
+        let finished = finish_response(conversation, conversation.response.segment.time_ns);
         conversation.turn_opaque(protocol::UPGRADED);
-        return exchange_or_orphan(finished);
+        return exchange_or_orphan(conversation, finished);
     }
     if method == method::HEAD || status == 204 || status == 304 {
-        return finish_message(conversation, false, segment);
+        return finish_message(conversation, false);
     }
     let direction = &mut conversation.response;
     if flags & head_flag::CHUNKED != 0 {
         direction.phase = phase::CHUNK_SIZE;
-        return more(direction, segment);
+        return more(direction);
     }
     if flags & head_flag::HAS_LENGTH == 0 || flags & head_flag::ENCODED != 0 {
         direction.phase = phase::UNTIL_CLOSE;
-        direction.next = if segment.end > direction.next {
-            segment.end
-        } else {
-            direction.next
-        };
-        return Step::Done;
+        direction.next = direction.next.max(direction.segment.end);
+        return step::DONE;
     }
-    body_of(conversation, false, length, segment)
+    body_of(conversation, false, length)
 }
 
 #[inline(always)]
-fn more(direction: &Direction, segment: &Segment) -> Step {
-    if segment.end > direction.next {
-        Step::More
+fn more(direction: &Direction) -> Step {
+    if direction.segment.end > direction.next {
+        step::MORE
     } else {
-        Step::Done
+        step::DONE
     }
 }
 
 /// Moves past a body of known length; complete at once if the segment holds all of it.
 #[inline(always)]
-fn body_of(conversation: &mut Conversation, is_request: bool, len: u64, segment: &Segment) -> Step {
+fn body_of(conversation: &mut Conversation, is_request: bool, len: u64) -> Step {
     let direction = conversation.direction_mut(is_request);
     direction.next = direction.next.wrapping_add(len);
     direction.phase = phase::BODY;
-    if segment.end < direction.next {
-        return Step::Done;
+    if direction.segment.end < direction.next {
+        return step::DONE;
     }
-    finish_message(conversation, is_request, segment)
+    finish_message(conversation, is_request)
 }
 
 #[inline(always)]
-fn finish_message(conversation: &mut Conversation, is_request: bool, segment: &Segment) -> Step {
+fn finish_message(conversation: &mut Conversation, is_request: bool) -> Step {
     if !is_request {
-        let finished = finish_response(conversation, segment.time_ns);
-        return exchange_or_orphan(finished);
+        let finished = finish_response(conversation, conversation.response.segment.time_ns);
+        return exchange_or_orphan(conversation, finished);
     }
     let asked = conversation.asked;
     let direction = &mut conversation.request;
@@ -747,72 +843,66 @@ fn finish_message(conversation: &mut Conversation, is_request: bool, segment: &S
     if pending.ordinal == asked {
         pending.bytes = direction.next.wrapping_sub(direction.message_start);
     }
-    more(&conversation.request, segment)
+    more(&conversation.request)
 }
 
 #[inline(always)]
-fn exchange_or_orphan(finished: Option<Finished>) -> Step {
-    match finished {
-        Some(finished) => Step::Exchange(finished),
-        None => Step::Lost(Loss::OrphanResponse, 1),
+fn exchange_or_orphan(conversation: &mut Conversation, finished: bool) -> Step {
+    if finished {
+        step::EXCHANGE
+    } else {
+        lost(conversation, false, Loss::OrphanResponse, 1)
     }
 }
 
-/// Ends the current response and takes the request that it answers; `None` if there is none.
+/// Ends the current response and takes the request that it answers; false if there is none.
 #[inline(always)]
-fn finish_response(conversation: &mut Conversation, time_ns: u64) -> Option<Finished> {
+fn finish_response(conversation: &mut Conversation, time_ns: u64) -> bool {
     let direction = &mut conversation.response;
     direction.phase = phase::START_LINE;
     direction.head_flags = 0;
     direction.messages = direction.messages.wrapping_add(1);
     if conversation.asked == conversation.answered {
-        return None;
+        return false;
     }
     let ordinal = conversation.answered + 1;
     conversation.answered = ordinal;
+    let finished = &mut conversation.finished;
+    finished.ordinal = ordinal;
+    finished.responded_ns = direction.message_started_ns;
+    finished.ended_ns = time_ns;
+    finished.response_bytes = direction.next.wrapping_sub(direction.message_start);
+    finished.status = direction.status;
+    finished.until_close = 0;
     let pending = &mut conversation.pending[ordinal as usize & (MAX_PENDING - 1)];
-    let mut finished = Finished {
-        ordinal,
-        op: 0,
-        offset: 0,
-        started_ns: 0,
-        responded_ns: direction.message_started_ns,
-        ended_ns: time_ns,
-        request_bytes: 0,
-        response_bytes: direction.next.wrapping_sub(direction.message_start),
-        status: direction.status,
-        method: method::NONE,
-        until_close: false,
-    };
-    if pending.ordinal == ordinal {
-        finished.op = pending.op;
-        finished.offset = pending.offset;
-        finished.started_ns = pending.started_ns;
-        finished.request_bytes = pending.bytes;
-        finished.method = pending.method;
-        pending.ordinal = 0;
-    }
-    Some(finished)
+    let known = pending.ordinal == ordinal;
+    finished.op = if known { pending.op } else { 0 };
+    finished.offset = if known { pending.offset } else { 0 };
+    finished.started_ns = if known { pending.started_ns } else { 0 };
+    finished.request_bytes = if known { pending.bytes } else { 0 };
+    finished.method = if known { pending.method } else { method::NONE };
+    pending.ordinal = 0;
+    true
 }
 
 /// After a hole or a late start: is there a plausible head where this segment begins?
 #[inline(always)]
-fn look_for_head<S: Source>(
+fn look_for_head<L: Load>(
     conversation: &mut Conversation,
     is_request: bool,
-    segment: &Segment,
-    source: &mut S,
+    bytes: &mut L,
 ) -> Step {
     let direction = conversation.direction_mut(is_request);
+    let segment = direction.segment;
     if segment.offset < direction.next {
         // Partly old bytes: its beginning is no turn.
         direction.next = segment.end;
-        return Step::Done;
+        return step::DONE;
     }
     direction.next = segment.offset;
-    let Some(to) = fill(direction, segment, source) else {
+    let Some(to) = fill(direction, bytes) else {
         direction.next = segment.end;
-        return Step::Lost(Loss::Unreadable, 1);
+        return lost(conversation, is_request, Loss::Unreadable, 1);
     };
     let len = to - CARRY_BYTES;
     let plausible = if is_request {
@@ -824,19 +914,19 @@ fn look_for_head<S: Source>(
         direction.phase = phase::START_LINE;
         direction.carry_len = 0;
         direction.misses = 0;
-        return Step::More;
+        return step::MORE;
     }
     direction.next = segment.end;
     direction.misses += 1;
     if direction.misses < MAX_MISSES {
-        return Step::Done;
+        return step::DONE;
     }
     if conversation.protocol == protocol::UNKNOWN {
         conversation.turn_opaque(protocol::TCP);
-        return Step::Done;
+        return step::DONE;
     }
     conversation.turn_opaque(conversation.protocol);
-    Step::Lost(Loss::Malformed, 1)
+    lost(conversation, is_request, Loss::Malformed, 1)
 }
 
 #[cfg(test)]
@@ -857,39 +947,40 @@ mod tests {
             let seq = &mut seq[!is_request as usize];
             let start = *seq;
             *seq = seq.wrapping_add(text.len() as u32);
-            let Some(segment) =
-                conversation.locate(is_request, start, text.len() as u32, time as u64 + 1)
-            else {
+            if !conversation.locate(is_request, start, text.len() as u32, time as u64 + 1) {
                 continue;
-            };
+            }
             loop {
-                match step(
-                    &mut conversation,
-                    is_request,
-                    &segment,
-                    &mut text.as_bytes(),
-                ) {
-                    Step::Done => break,
-                    Step::More => {}
-                    Step::Exchange(f) => out.push(format!(
-                        "{} {} {}+{}",
-                        method::name(f.method),
-                        f.status,
-                        f.request_bytes,
-                        f.response_bytes
-                    )),
-                    Step::Lost(reason, n) => out.push(format!("lost {} {n}", reason.name())),
+                match advance(&mut conversation, is_request, &mut text.as_bytes()) {
+                    step::DONE => break,
+                    step::MORE => {}
+                    step::EXCHANGE => {
+                        let f = conversation.finished;
+                        out.push(format!(
+                            "{} {} {}+{}",
+                            method::name(f.method),
+                            f.status,
+                            f.request_bytes,
+                            f.response_bytes
+                        ));
+                    }
+                    other => {
+                        let reason = Loss::ALL[(other - step::LOST) as usize];
+                        let missed = conversation.missed(is_request);
+                        out.push(format!("lost {} {missed}", reason.name()));
+                    }
                 }
             }
         }
-        if let Some(f) = conversation.close(99) {
+        if conversation.close(99) {
+            let f = conversation.finished;
             out.push(format!(
                 "{} {} until close",
                 method::name(f.method),
                 f.status
             ));
         }
-        while conversation.take_unanswered(99).is_some() {
+        while conversation.take_unanswered(99) {
             out.push("unanswered".into());
         }
         if conversation.opaque != 0 {

@@ -12,9 +12,6 @@ use crate::framing::http1::method;
 /// Sets bit 5 of each byte: ASCII letters become lower case, `-` and `:` stay.
 const LOWER: u64 = 0x2020_2020_2020_2020;
 
-/// Longest length or chunk size that is believed, bytes.
-const MAX_LENGTH: u64 = 1 << 60;
-
 const fn text(bytes: [u8; 8]) -> u64 {
     u64::from_le_bytes(bytes)
 }
@@ -105,18 +102,21 @@ pub(super) fn request_line(
         target_end = end - 9;
     }
     direction.method = code;
-    direction.op = target_hash(&direction.window, target, target_end);
+    direction.op = target_hash(&mut direction.window, target, target_end);
     true
 }
 
 #[inline(always)]
-fn target_hash(window: &Window, start: usize, end: usize) -> u64 {
+fn target_hash(window: &mut Window, start: usize, end: usize) -> u64 {
+    let start = window.forget(start);
+    let end = window.forget(end);
     let mut hasher = Hasher::new();
     let mut i = 0;
     while i < MAX_TARGET_BYTES {
         if start + i >= end || !hasher.push(window.byte(start + i)) {
             return hasher.finish(false);
         }
+        hasher.segment = window.forget(hasher.segment as usize) as u64;
         i += 1;
     }
     let more =
@@ -140,113 +140,135 @@ pub(super) fn status_line(direction: &mut Direction, start: usize, end: usize) -
     true
 }
 
-/// What a header line is for framing.
-pub(super) enum Header {
-    /// Nothing, or noted in `head_flags`.
-    Other,
-    /// `Content-Length`; its value begins at this window position.
-    Length(usize),
+/// First eight bytes of `Content-Length`, in lower case.
+pub(super) const CONTENT: u64 = text(*b"content-");
+
+/// First eight bytes of `Transfer-Encoding`, in lower case.
+pub(super) const TRANSFER: u64 = text(*b"transfer");
+
+/// Eight bytes in lower case.
+#[inline(always)]
+pub(super) fn lower_word(window: &Window, at: usize) -> u64 {
+    window.u64_at(at) | LOWER
 }
 
+/// True if a line that begins with [`CONTENT`] is `Content-Length`.
 #[inline(always)]
-fn is_content_length(window: &Window, start: usize) -> bool {
-    window.u64_at(start) | LOWER == text(*b"content-")
-        && (window.u64_at(start + 8) | LOWER) & LOW_7 == text(*b"length:\0")
+pub(super) fn is_content_length(window: &Window, start: usize) -> bool {
+    lower_word(window, start + 8) & LOW_7 == text(*b"length:\0")
 }
 
+/// True if a line that begins with [`TRANSFER`] is `Transfer-Encoding`.
 #[inline(always)]
-fn is_transfer_encoding(window: &Window, start: usize) -> bool {
-    window.u64_at(start) | LOWER == text(*b"transfer")
-        && window.u64_at(start + 8) | LOWER == text(*b"-encodin")
-        && window.u64_at(start + 16) as u16 | 0x2020 == u16::from_le_bytes(*b"g:") | 0x2020
+pub(super) fn is_transfer_encoding(window: &Window, start: usize) -> bool {
+    // The colon's bit 5 is set already.
+    lower_word(window, start + 8) == text(*b"-encodin")
+        && lower_word(window, start + 16) & 0xffff == text(*b"g:\0\0\0\0\0\0")
 }
 
 /// True if the line at `start` is one that frames: it may not be cut short.
 #[inline(always)]
 pub(super) fn frames(direction: &Direction, start: usize) -> bool {
-    is_content_length(&direction.window, start) || is_transfer_encoding(&direction.window, start)
+    let word = lower_word(&direction.window, start);
+    (word == CONTENT && is_content_length(&direction.window, start))
+        || (word == TRANSFER && is_transfer_encoding(&direction.window, start))
 }
 
-/// Looks at a header line that ends with the line feed at `line_feed`.
+/// Notes a `Transfer-Encoding` line; only a final `chunked` gives a length.
 #[inline(always)]
-pub(super) fn header(direction: &mut Direction, start: usize, line_feed: usize) -> Header {
-    if is_content_length(&direction.window, start) {
-        return Header::Length(start + 15);
-    }
-    if is_transfer_encoding(&direction.window, start) {
-        direction.head_flags |= head_flag::ENCODED;
-        let has_cr = direction.window.byte(line_feed.wrapping_sub(1)) == b'\r';
-        let end = line_feed.wrapping_sub(has_cr as usize);
-        let last = direction.window.u64_at(end.wrapping_sub(7)) | LOWER;
-        if end >= start + 25 && last & LOW_7 == text(*b"chunked\0") {
-            direction.head_flags |= head_flag::CHUNKED;
-        } else {
-            direction.head_flags &= !head_flag::CHUNKED;
-        }
-    }
-    Header::Other
+pub(super) fn transfer_encoding(direction: &mut Direction, start: usize, end: usize) {
+    let last = lower_word(&direction.window, end.wrapping_sub(7)) & LOW_7;
+    let chunked = end >= start + 25 && last == text(*b"chunked\0");
+    direction.head_flags |= head_flag::ENCODED;
+    direction.head_flags &= !head_flag::CHUNKED;
+    direction.head_flags |= chunked as u8 * head_flag::CHUNKED;
 }
 
 /// Reads the value of `Content-Length`; false if it is no number, or another than before.
 #[inline(always)]
 pub(super) fn content_length(direction: &mut Direction, start: usize, end: usize) -> bool {
-    let mut value = 0u64;
-    let mut digits = 0u32;
-    let mut after = false;
-    let mut i = 0;
-    while i < 40 {
-        if start + i >= end {
-            break;
-        }
-        let byte = direction.window.byte(start + i);
-        let digit = byte.wrapping_sub(b'0');
-        if byte == b' ' || byte == b'\t' {
-            after = digits != 0;
-        } else if digit > 9 || after || value > MAX_LENGTH / 10 {
-            return false;
-        } else {
-            value = value * 10 + digit as u64;
-            digits += 1;
-        }
-        i += 1;
-    }
+    let start = skip_blanks(&mut direction.window, start, end);
+    let number = number(&mut direction.window, start, end, 10);
+    let rest = skip_blanks(&mut direction.window, start + number.len, end);
     let again = direction.head_flags & head_flag::HAS_LENGTH != 0;
-    if digits == 0 || start + i < end || (again && value != direction.content_length) {
+    if number.len == 0
+        || number.len > 18
+        || rest < end
+        || (again && number.value != direction.content_length)
+    {
         return false;
     }
     direction.head_flags |= head_flag::HAS_LENGTH;
-    direction.content_length = value;
+    direction.content_length = number.value;
     true
+}
+
+/// Position of the first byte that is neither space nor tab; at most four are skipped.
+#[inline(always)]
+fn skip_blanks(window: &mut Window, start: usize, end: usize) -> usize {
+    let mut at = start;
+    let mut i = 0;
+    while i < 4 {
+        let byte = window.byte(at);
+        if at >= end || (byte != b' ' && byte != b'\t') {
+            break;
+        }
+        at = window.forget(at + 1);
+        i += 1;
+    }
+    window.forget(at)
+}
+
+/// Digits and what they mean.
+struct Number {
+    value: u64,
+    /// How many digits.
+    len: usize,
+}
+
+/// Reads up to 20 digits of `base` 10 or 16. Past 15 hexadecimal or 18 decimal digits the value
+/// means nothing: callers refuse that length.
+#[inline(always)]
+fn number(window: &mut Window, start: usize, end: usize, base: u64) -> Number {
+    let mut value = 0;
+    let mut len = 0;
+    let mut i = 0;
+    while i < 20 {
+        let byte = window.byte(start + i);
+        let lower = byte | 0x20;
+        let decimal = byte.wrapping_sub(b'0');
+        let letter = lower.wrapping_sub(b'a');
+        let digit = if decimal <= 9 {
+            decimal
+        } else if base == 16 && letter <= 5 {
+            letter + 10
+        } else {
+            break;
+        };
+        if start + i >= end {
+            break;
+        }
+        value =
+            window.forget((value as u64).wrapping_mul(base).wrapping_add(digit as u64) as usize);
+        i += 1;
+        len = i;
+    }
+    Number {
+        value: value as u64,
+        len: window.forget(len),
+    }
 }
 
 /// Reads a chunk-size line into `content_length`; false if it is none.
 #[inline(always)]
 pub(super) fn chunk_size(direction: &mut Direction, start: usize, end: usize) -> bool {
-    let mut value = 0u64;
-    let mut i = 0;
-    while i < 17 {
-        if start + i >= end {
-            break;
-        }
-        let byte = direction.window.byte(start + i);
-        let lower = byte | 0x20;
-        let digit = if byte.wrapping_sub(b'0') <= 9 {
-            byte - b'0'
-        } else if lower.wrapping_sub(b'a') <= 5 {
-            lower - b'a' + 10
-        } else if byte == b';' || byte == b' ' || byte == b'\t' {
-            break;
-        } else {
-            return false;
-        };
-        if value > MAX_LENGTH >> 4 {
-            return false;
-        }
-        value = value << 4 | digit as u64;
-        i += 1;
-    }
-    direction.content_length = value;
-    i != 0
+    let number = number(&mut direction.window, start, end, 16);
+    let after = start + number.len;
+    let byte = direction.window.byte(after);
+    let ends = after >= end || byte == b';' || byte == b' ' || byte == b'\t';
+    direction.content_length = number.value;
+    // RFC 9112, section 7.1: at least one digit; 15 of them are more than any body.
+    ends && number.len != 0 && number.len <= 15
 }
 
 /// True if the first `len` bytes at `start` (at most 8 count) could begin a request line.

@@ -6,12 +6,11 @@
 //! message, not per byte, and retransmits fall out by arithmetic.
 //!
 //! ```text
-//!  segment ──▶ Direction::locate ──▶ http1::step ──▶ Step::{More, Exchange, Lost, Done}
-//!              (sequence → offset)   (window, lines)
+//!  segment ──▶ locate ──────────────▶ begin ──▶ scan ──▶ conclude ──▶ MORE, EXCHANGE, LOST, DONE
+//!              (sequence → offset)    (window)  (lines)  (messages)
 //! ```
 //!
-//! The kernel calls [`http1::step`] with a source that is `bpf_skb_load_bytes`; user space with a
-//! slice. Both run the same code on the same state.
+//! The kernel loads the window with `bpf_skb_load_bytes`, user space from a slice ([`http1::advance`]). Both run the same code on the same state.
 
 pub mod http1;
 mod line;

@@ -12,7 +12,7 @@ use crate::{FNV_OFFSET, fnv1a_step};
 pub const MAX_TARGET_BYTES: usize = 64;
 
 /// Longest path segment that is kept as it is.
-const MAX_SEGMENT_BYTES: u32 = 24;
+const MAX_SEGMENT_BYTES: u64 = 24;
 
 /// Walks a target byte by byte and hashes its normalised form.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +20,34 @@ pub struct Hasher {
     hash: u64,
     /// Hash before the current segment.
     before_segment: u64,
-    segment_len: u32,
-    digits: u32,
-    starts_with_v: bool,
+    /// Facts of the current segment in one word, see [`Segment`]; the kernel's caller launders
+    /// it so that the verifier does not tell paths apart by it.
+    pub segment: u64,
 }
 
-/// What a segment becomes when it ends.
-#[inline(always)]
-fn is_variable(segment_len: u32, digits: u32, starts_with_v: bool) -> bool {
-    let version = starts_with_v && digits + 1 == segment_len && segment_len <= 3;
-    (digits != 0 && !version) || segment_len > MAX_SEGMENT_BYTES
+/// Length in bits 0–15, digits in bits 16–31, "begins with v" in bit 32.
+struct Segment;
+
+impl Segment {
+    const DIGIT: u64 = 1 << 16;
+    const V: u64 = 1 << 32;
+
+    /// True if the segment becomes `*`.
+    #[inline(always)]
+    fn is_variable(segment: u64) -> bool {
+        let len = segment & 0xffff;
+        let digits = (segment >> 16) & 0xffff;
+        let version = segment & Self::V != 0 && digits + 1 == len && len <= 3;
+        (digits != 0 && !version) || len > MAX_SEGMENT_BYTES
+    }
+
+    /// The facts with one more byte.
+    #[inline(always)]
+    fn with(segment: u64, byte: u8) -> u64 {
+        let digit = byte.is_ascii_digit() as u64 * Self::DIGIT;
+        let v = (segment == 0 && byte == b'v') as u64 * Self::V;
+        segment + 1 + digit + v
+    }
 }
 
 impl Hasher {
@@ -39,41 +57,31 @@ impl Hasher {
         Self {
             hash: FNV_OFFSET,
             before_segment: FNV_OFFSET,
-            segment_len: 0,
-            digits: 0,
-            starts_with_v: false,
+            segment: 0,
         }
     }
 
     /// Takes one byte; false at the end of the path.
     #[inline(always)]
     pub fn push(&mut self, byte: u8) -> bool {
-        if byte == b' ' || byte == b'?' || byte == b'#' || byte == b'\r' || byte == b'\n' {
+        if ends_path(byte) {
             return false;
         }
         if byte == b'/' {
             self.end_segment();
             self.hash = fnv1a_step(self.hash, byte);
             self.before_segment = self.hash;
-            self.segment_len = 0;
-            self.digits = 0;
-            self.starts_with_v = false;
+            self.segment = 0;
             return true;
         }
-        if byte.is_ascii_digit() {
-            self.digits += 1;
-        }
-        if self.segment_len == 0 {
-            self.starts_with_v = byte == b'v';
-        }
-        self.segment_len += 1;
+        self.segment = Segment::with(self.segment, byte);
         self.hash = fnv1a_step(self.hash, byte);
         true
     }
 
     #[inline(always)]
     fn end_segment(&mut self) {
-        if is_variable(self.segment_len, self.digits, self.starts_with_v) {
+        if Segment::is_variable(self.segment) {
             self.hash = fnv1a_step(self.before_segment, b'*');
         }
     }
@@ -108,6 +116,7 @@ pub fn op_hash(target: &[u8]) -> u64 {
     hasher.finish(target.len() > MAX_TARGET_BYTES && !ends_path(target[MAX_TARGET_BYTES]))
 }
 
+#[inline(always)]
 fn ends_path(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'#' | b'\r' | b'\n')
 }
@@ -127,9 +136,10 @@ pub fn normalise(target: &[u8], out: &mut [u8; MAX_TARGET_BYTES + 1]) -> usize {
     let mut segments = path.split(|byte| *byte == b'/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
-        let digits = segment.iter().filter(|byte| byte.is_ascii_digit()).count() as u32;
-        let starts_with_v = segment.first() == Some(&b'v');
-        let variable = is_variable(segment.len() as u32, digits, starts_with_v);
+        let facts = segment
+            .iter()
+            .fold(0, |facts, byte| Segment::with(facts, *byte));
+        let variable = Segment::is_variable(facts);
         let text = if variable || (last && cut) {
             b"*"
         } else {

@@ -36,6 +36,18 @@ pub mod head_flag {
     pub const LATE: u8 = 16;
 }
 
+/// A segment's place in its stream.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Segment {
+    /// Stream offset of the first payload byte.
+    pub offset: u64,
+    /// Stream offset behind the last payload byte.
+    pub end: u64,
+    /// Monotonic time, ns.
+    pub time_ns: u64,
+}
+
 /// Reader state of one direction; lives in the kernel's per-socket storage.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -50,8 +62,18 @@ pub struct Direction {
     pub message_started_ns: u64,
     /// Declared body length of the current message, or size of the current chunk.
     pub content_length: u64,
+    /// Window position behind what the latest scan read.
+    pub scan_end: u64,
     /// Operation key of the current request.
     pub op: u64,
+    /// The segment under the reader.
+    pub segment: Segment,
+    /// How many exchanges the latest [`super::http1::step`] may have missed.
+    pub missed: u64,
+    /// Window position where unread bytes begin, and where they end.
+    pub scan_from: u32,
+    /// See `scan_from`.
+    pub scan_to: u32,
     /// Sequence number of stream offset 0.
     pub base_seq: u32,
     /// Messages that were completed.

@@ -10,6 +10,9 @@ pub const DATA_BYTES: usize = 400;
 
 const WORDS: usize = 64;
 
+/// Line feeds that are noted at once: more than the head of a usual message has.
+pub const LINES: usize = 32;
+
 /// Carried bytes stand right-aligned before [`CARRY_BYTES`], new ones from there on.
 ///
 /// Words instead of bytes, because BPF loads must be aligned; every index is masked, so no
@@ -18,16 +21,19 @@ const WORDS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Window {
     words: [u64; WORDS],
+    /// Positions of the line feeds of the data part, see [`Window::find_lines`].
+    lines: [u16; LINES],
+    cell: u64,
 }
 
 /// Where a payload's bytes come from.
-pub trait Source {
+pub trait Load {
     /// Puts `len` bytes (1 to [`DATA_BYTES`]) of the payload, from `at` on, to the window's data
     /// part; false if they cannot be read.
     fn load(&mut self, at: u32, len: u32, window: &mut Window) -> bool;
 }
 
-impl Source for &[u8] {
+impl Load for &[u8] {
     fn load(&mut self, at: u32, len: u32, window: &mut Window) -> bool {
         let (at, len) = (at as usize, len as usize);
         let Some(bytes) = self.get(at..at.saturating_add(len)) else {
@@ -46,6 +52,65 @@ impl Window {
         bytes[CARRY_BYTES..]
             .first_chunk_mut()
             .expect("512 - 96 is more than 400")
+    }
+
+    /// Returns `value`, by way of memory that the BPF verifier does not follow.
+    ///
+    /// The verifier explores each path by itself as long as positions on them differ; after this
+    /// it knows nothing of the value, and paths that differ only in it become one. Every use as
+    /// an index is masked, so nothing else depends on the verifier's knowledge.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a plain store and load would be optimised away")]
+    pub fn forget(&mut self, value: usize) -> usize {
+        // SAFETY: `cell` is a live, aligned field of ours.
+        unsafe {
+            core::ptr::write_volatile(&raw mut self.cell, value as u64);
+            core::ptr::read_volatile(&raw const self.cell) as usize
+        }
+    }
+
+    /// Notes where the line feeds of the data part up to `to` are, and returns how many there
+    /// are; at most [`LINES`] are noted.
+    #[inline(always)]
+    pub fn find_lines(&mut self, to: usize) -> usize {
+        self.cell = 0;
+        let mut at = CARRY_BYTES;
+        while at < CARRY_BYTES + DATA_BYTES {
+            if at >= to {
+                break;
+            }
+            let mut marks = matches_byte(self.word(at), b'\n');
+            let mut i = 0;
+            while i < 8 {
+                if marks == 0 {
+                    break;
+                }
+                self.note_line(at + lowest_mark(marks));
+                marks &= marks - 1;
+                i += 1;
+            }
+            at += 8;
+        }
+        let count = self.cell as usize;
+        self.forget(if count < LINES { count } else { LINES })
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "keeps the count in memory, see `forget`")]
+    fn note_line(&mut self, at: usize) {
+        // SAFETY: `cell` is a live, aligned field of ours.
+        let count = unsafe { core::ptr::read_volatile(&raw const self.cell) };
+        if count < LINES as u64 {
+            self.lines[count as usize & (LINES - 1)] = at as u16;
+        }
+        // SAFETY: as above.
+        unsafe { core::ptr::write_volatile(&raw mut self.cell, count + 1) };
+    }
+
+    /// Position of the line feed with this index.
+    #[inline(always)]
+    pub fn line_feed(&self, index: usize) -> usize {
+        self.lines[index & (LINES - 1)] as usize
     }
 
     /// The aligned word that holds byte `at`.
@@ -77,7 +142,7 @@ impl Window {
         while word < CARRY_BYTES / 8 {
             // Ascending order reads each word before it is overwritten, since `from >= 0`.
             let value = self.u64_at(from + word * 8);
-            self.words[word] = value;
+            self.words[word & (WORDS - 1)] = value;
             word += 1;
         }
     }

@@ -12,8 +12,8 @@ use weir_common::{
     event::connection_event,
     flow::role,
     framing::{
-        http1::{Step, step},
-        window::{DATA_BYTES, Source, Window},
+        http1::{begin, conclude, found, scan, step},
+        window::{DATA_BYTES, Load, Window},
     },
     policy::{Flow, direction, hook, transport, verdict},
 };
@@ -32,7 +32,7 @@ const PASS: i32 = 1;
 const DROP: i32 = 0;
 
 /// How many messages or windows of one segment a run walks.
-const STEPS: u32 = 8;
+const STEPS: u32 = 64;
 
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;
@@ -98,7 +98,7 @@ struct Payload {
     at: u32,
 }
 
-impl Source for Payload {
+impl Load for Payload {
     #[inline(always)]
     fn load(&mut self, at: u32, len: u32, window: &mut Window) -> bool {
         // The verifier must see a length above 0 and within the window.
@@ -117,6 +117,84 @@ impl Source for Payload {
         };
         result == 0
     }
+}
+
+/// The connection of an skb, for the functions below.
+#[inline(always)]
+fn connection(skb: *mut __sk_buff) -> Option<&'static mut ConnectionState> {
+    CONNECTIONS.get(full_socket(skb)?)
+}
+
+// The parts of a step are global functions: the kernel verifies each of them once, whoever calls
+// it (Linux 5.6). Such a function may be given the context and numbers only, so each finds the
+// connection again; inlined, the paths through all of them together are too many to verify.
+
+/// [`begin`] on the connection of an skb whose payload begins at `payload_at`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_begin(skb: *mut __sk_buff, is_request: u32, payload_at: u32) -> u32 {
+    let Some(state) = connection(skb) else {
+        return step::DONE;
+    };
+    let mut payload = Payload {
+        skb,
+        at: payload_at,
+    };
+    begin(&mut state.conversation, is_request != 0, &mut payload)
+}
+
+/// [`scan`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_scan(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    let Some(state) = connection(skb) else {
+        return found::BAD;
+    };
+    scan(&mut state.conversation, is_request != 0)
+}
+
+/// [`conclude`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_conclude(skb: *mut __sk_buff, is_request: u32, found: u32) -> u32 {
+    let Some(state) = connection(skb) else {
+        return step::DONE;
+    };
+    conclude(&mut state.conversation, is_request != 0, found)
+}
+
+/// Records the exchange that was just completed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_record(skb: *mut __sk_buff) -> u32 {
+    if let Some(state) = connection(skb) {
+        exchange::record(state);
+    }
+    0
+}
+
+/// Counts what a step has missed, and what the bound on steps has left unread.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_missed(skb: *mut __sk_buff, is_request: u32, code: u32) -> u32 {
+    let Some(state) = connection(skb) else {
+        return 0;
+    };
+    let (reason, missed) = if code >= step::LOST {
+        (
+            code - step::LOST,
+            state.conversation.missed(is_request != 0),
+        )
+    } else {
+        (
+            Loss::TooManyMessages as u32,
+            state.conversation.give_up(is_request != 0),
+        )
+    };
+    if missed != 0 {
+        lost_on(state.edge_id, reason, missed);
+    }
+    0
 }
 
 #[inline(always)]
@@ -142,11 +220,8 @@ fn watch(
     if packet.payload_len != 0 && state.conversation.opaque == 0 {
         walk(skb, state, packet, is_request, time_ns);
     }
-    if packet.flags & tcp_flag::FIN != 0
-        && !is_request
-        && let Some(finished) = state.conversation.close(time_ns)
-    {
-        exchange::record(state, &finished);
+    if packet.flags & tcp_flag::FIN != 0 && !is_request && state.conversation.close(time_ns) {
+        weir_record(skb);
     }
 }
 
@@ -158,33 +233,36 @@ fn walk(
     is_request: bool,
     time_ns: u64,
 ) {
-    let located = state
+    if !state
         .conversation
-        .locate(is_request, packet.seq, packet.payload_len, time_ns);
-    let Some(segment) = located else {
+        .locate(is_request, packet.seq, packet.payload_len, time_ns)
+    {
         return;
-    };
-    let mut payload = Payload {
-        skb,
-        at: packet.payload_at,
-    };
+    }
+    let is_request = is_request as u32;
     let mut steps = 0;
     while steps < STEPS {
-        match step(&mut state.conversation, is_request, &segment, &mut payload) {
-            Step::Done => return,
-            Step::More => {}
-            Step::Exchange(finished) => exchange::record(state, &finished),
-            Step::Lost(reason, count) => lost_on(state.edge_id, reason, count),
+        let mut code = weir_begin(skb, is_request, packet.payload_at);
+        if code == step::SCAN {
+            let found = weir_scan(skb, is_request);
+            code = weir_conclude(skb, is_request, found);
+        }
+        match code {
+            step::DONE => return,
+            step::MORE => {}
+            step::EXCHANGE => {
+                weir_record(skb);
+            }
+            _ => {
+                weir_missed(skb, is_request, code);
+            }
         }
         steps += 1;
     }
-    let missed = state.conversation.give_up(is_request, &segment);
-    if missed != 0 {
-        lost_on(state.edge_id, Loss::TooManyMessages, missed);
-    }
+    weir_missed(skb, is_request, step::DONE);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn report(socket: *mut bpf_sock, state: &mut ConnectionState, time_ns: u64) {
     // SAFETY: the kernel checks the pointer.
     let tcp = unsafe { bpf_tcp_sock(socket) };
@@ -208,7 +286,7 @@ fn report(socket: *mut bpf_sock, state: &mut ConnectionState, time_ns: u64) {
 }
 
 /// May this SYN or datagram come in? Callers on this host were asked at `connect` already.
-#[inline(always)]
+#[inline(never)]
 fn admit(skb: *mut __sk_buff, packet: &Packet) -> i32 {
     if control().is_none_or(|control| control.policy_active == 0) {
         return PASS;

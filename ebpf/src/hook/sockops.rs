@@ -37,12 +37,58 @@ const FLAGS: i32 = (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG) as i3
 #[unsafe(no_mangle)]
 static HAS_SOCKOPS_NETNS_COOKIE: u32 = 0;
 
-/// Reads a context field as it is declared; merged or split loads would be refused.
+/// Reads a context field of 32 or 64 bits with one load at a constant offset: the kernel refuses
+/// any other access to a context, and the compiler would merge, split or share loads.
 macro_rules! field {
     ($ops:expr, $($path:tt)+) => {
-        // SAFETY: the context outlives the program.
-        unsafe { core::ptr::read_volatile(&raw const (*$ops).$($path)+) }
+        field!(@load "u32", u32, $ops, $($path)+)
     };
+    (@wide $ops:expr, $($path:tt)+) => {
+        field!(@load "u64", u64, $ops, $($path)+)
+    };
+    (@load $size:literal, $type:ty, $ops:expr, $($path:tt)+) => {{
+        let value: u64;
+        // SAFETY: the context outlives the program.
+        unsafe {
+            core::arch::asm!(
+                concat!("{value} = *(", $size, " *)({context} + {offset})"),
+                value = out(reg) value,
+                context = in(reg) $ops,
+                offset = const core::mem::offset_of!(bpf_sock_ops, $($path)+),
+                options(nostack, preserves_flags),
+            );
+        }
+        value as $type
+    }};
+}
+
+/// Offset of a word of an address in the context.
+macro_rules! words {
+    ($ops:expr, $field:ident) => {
+        [
+            word!($ops, $field, 0),
+            word!($ops, $field, 4),
+            word!($ops, $field, 8),
+            word!($ops, $field, 12),
+        ]
+    };
+}
+
+macro_rules! word {
+    ($ops:expr, $field:ident, $at:literal) => {{
+        let value: u64;
+        // SAFETY: the context outlives the program.
+        unsafe {
+            core::arch::asm!(
+                "{value} = *(u32 *)({context} + {offset})",
+                value = out(reg) value,
+                context = in(reg) $ops,
+                offset = const core::mem::offset_of!(bpf_sock_ops, $field) + $at,
+                options(nostack, preserves_flags),
+            );
+        }
+        value as u32
+    }};
 }
 
 #[sock_ops]
@@ -96,12 +142,7 @@ fn remote_addr(ops: *mut bpf_sock_ops) -> Addr {
     if field!(ops, family) == AF_INET {
         return v4_mapped(field!(ops, remote_ip4).to_ne_bytes());
     }
-    ip6([
-        field!(ops, remote_ip6[0]),
-        field!(ops, remote_ip6[1]),
-        field!(ops, remote_ip6[2]),
-        field!(ops, remote_ip6[3]),
-    ])
+    ip6(words!(ops, remote_ip6))
 }
 
 #[inline(always)]
@@ -109,12 +150,7 @@ fn local_addr(ops: *mut bpf_sock_ops) -> Addr {
     if field!(ops, family) == AF_INET {
         return v4_mapped(field!(ops, local_ip4).to_ne_bytes());
     }
-    ip6([
-        field!(ops, local_ip6[0]),
-        field!(ops, local_ip6[1]),
-        field!(ops, local_ip6[2]),
-        field!(ops, local_ip6[3]),
-    ])
+    ip6(words!(ops, local_ip6))
 }
 
 #[inline(always)]
@@ -170,7 +206,7 @@ fn established(ops: *mut bpf_sock_ops, role: u8) {
 }
 
 /// Fills a fresh record.
-#[inline(always)]
+#[inline(never)]
 fn begin(
     ops: *mut bpf_sock_ops,
     sk: *mut aya_ebpf::bindings::bpf_sock,
@@ -206,7 +242,7 @@ fn begin(
 }
 
 /// Finds the other end on this host: a client end waits in the table for its server end.
-#[inline(always)]
+#[inline(never)]
 fn meet(state: &mut ConnectionState) {
     let key = PairKey {
         client_isn: state.client_isn,
@@ -238,8 +274,8 @@ fn meet(state: &mut ConnectionState) {
 #[inline(always)]
 fn totals(ops: *mut bpf_sock_ops) -> Totals {
     Totals {
-        sent: field!(ops, bytes_acked),
-        received: field!(ops, bytes_received),
+        sent: field!(@wide ops, bytes_acked),
+        received: field!(@wide ops, bytes_received),
         segments_out: field!(ops, segs_out),
         segments_in: field!(ops, segs_in),
         retransmits: field!(ops, total_retrans),
@@ -251,8 +287,8 @@ fn totals(ops: *mut bpf_sock_ops) -> Totals {
 #[inline(always)]
 fn state_changed(ops: *mut bpf_sock_ops) {
     let (old, new) = (
-        field!(ops, __bindgen_anon_1.args[0]),
-        field!(ops, __bindgen_anon_1.args[1]),
+        word!(ops, __bindgen_anon_1, 0),
+        word!(ops, __bindgen_anon_1, 4),
     );
     if new != TCP_CLOSE {
         return;

@@ -1,0 +1,241 @@
+//! The table of hooks: hook → program → kernel that has it → what is lost without it.
+
+use std::{fs::File, os::fd::AsFd as _, path::Path};
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Btf, Ebpf,
+    programs::{
+        BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock,
+        CgroupSockAddr, Program, SockOps, links::FdLink,
+    },
+};
+
+use super::{
+    bpffs::Pins,
+    feature::{Release, release},
+    sys,
+};
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `sockops` on the cgroup root.
+    SockOps,
+    /// `cgroup_skb` on the cgroup root.
+    Ingress,
+    /// `cgroup_skb` on the cgroup root.
+    Egress,
+    /// `connect` or `sendmsg` on the cgroup root.
+    SockAddr,
+    /// `post_bind` on the cgroup root.
+    Sock,
+    /// BTF tracepoint of this name.
+    Tracepoint(&'static str),
+}
+
+/// One hook.
+#[derive(Clone, Copy, Debug)]
+pub struct Hook {
+    /// Name in `weir status`, and of its pin.
+    pub name: &'static str,
+    /// Program in the kernel object.
+    pub program: &'static str,
+    /// How it is attached.
+    pub kind: Kind,
+    /// First kernel that has all it needs.
+    pub since: Release,
+    /// What is missing without it.
+    pub lost_without: &'static str,
+}
+
+const fn hook(
+    name: &'static str,
+    program: &'static str,
+    kind: Kind,
+    since: Release,
+    lost_without: &'static str,
+) -> Hook {
+    Hook {
+        name,
+        program,
+        kind,
+        since,
+        lost_without,
+    }
+}
+
+/// All hooks, in the order in which they are attached: owners are noted before connections are
+/// seen, and connections before their packets.
+pub const HOOKS: &[Hook] = &[
+    hook(
+        "post_bind4",
+        "weir_post_bind4",
+        Kind::Sock,
+        release(5, 10),
+        "owners of new IPv4 listeners",
+    ),
+    hook(
+        "post_bind6",
+        "weir_post_bind6",
+        Kind::Sock,
+        release(5, 10),
+        "owners of new IPv6 listeners",
+    ),
+    hook(
+        "connect4",
+        "weir_connect4",
+        Kind::SockAddr,
+        release(5, 10),
+        "callers and outbound policy over IPv4",
+    ),
+    hook(
+        "connect6",
+        "weir_connect6",
+        Kind::SockAddr,
+        release(5, 10),
+        "callers and outbound policy over IPv6",
+    ),
+    hook(
+        "sendmsg4",
+        "weir_sendmsg4",
+        Kind::SockAddr,
+        release(5, 10),
+        "outbound policy for IPv4 datagrams",
+    ),
+    hook(
+        "sendmsg6",
+        "weir_sendmsg6",
+        Kind::SockAddr,
+        release(5, 10),
+        "outbound policy for IPv6 datagrams",
+    ),
+    hook(
+        "sockops",
+        "weir_sockops",
+        Kind::SockOps,
+        release(5, 10),
+        "connections, bandwidth limits",
+    ),
+    hook(
+        "ingress",
+        "weir_ingress",
+        Kind::Ingress,
+        release(5, 10),
+        "exchanges, inbound policy",
+    ),
+    hook(
+        "egress",
+        "weir_egress",
+        Kind::Egress,
+        release(5, 10),
+        "exchanges",
+    ),
+    hook(
+        "exec",
+        "weir_exec",
+        Kind::Tracepoint("sched_process_exec"),
+        release(5, 10),
+        "names of short-lived processes",
+    ),
+    hook(
+        "exit",
+        "weir_exit",
+        Kind::Tracepoint("sched_process_exit"),
+        release(5, 10),
+        "quick clean-up after processes",
+    ),
+];
+
+/// Loads a hook's program into the kernel.
+pub fn load(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
+    let program = program(hook, ebpf)?;
+    match hook.kind {
+        Kind::SockOps => <&mut SockOps>::try_from(program)?.load()?,
+        Kind::Ingress | Kind::Egress => <&mut CgroupSkb>::try_from(program)?.load()?,
+        Kind::SockAddr => <&mut CgroupSockAddr>::try_from(program)?.load()?,
+        Kind::Sock => <&mut CgroupSock>::try_from(program)?.load()?,
+        Kind::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf)?,
+    }
+    Ok(())
+}
+
+fn program<'a>(hook: &Hook, ebpf: &'a mut Ebpf) -> Result<&'a mut Program> {
+    ebpf.program_mut(hook.program)
+        .with_context(|| format!("the kernel object has no program {}", hook.program))
+}
+
+/// Attaches a loaded program for good. Where an older run's link is pinned, the program behind
+/// it is replaced without a gap.
+pub fn attach(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path, pins: &Pins) -> Result<()> {
+    let pin = pins.link(hook.name);
+    if pin.exists() {
+        if replace(hook, ebpf, &pin)? {
+            return Ok(());
+        }
+        std::fs::remove_file(&pin).with_context(|| format!("remove {}", pin.display()))?;
+    }
+    let link = new_link(hook, ebpf, cgroup)?;
+    link.pin(&pin)
+        .with_context(|| format!("pin the link of {} at {}", hook.name, pin.display()))?;
+    Ok(())
+}
+
+/// False if links of this kind cannot be updated.
+fn replace(hook: &Hook, ebpf: &mut Ebpf, pin: &Path) -> Result<bool> {
+    if matches!(hook.kind, Kind::Tracepoint(_)) {
+        return Ok(false);
+    }
+    let link = sys::open_pin(pin).with_context(|| format!("open {}", pin.display()))?;
+    let program = program(hook, ebpf)?.fd()?;
+    sys::update_link(link.as_fd(), program.as_fd())
+        .with_context(|| format!("replace the program of {}", hook.name))?;
+    Ok(true)
+}
+
+fn new_link(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path) -> Result<FdLink> {
+    let root = File::open(cgroup).with_context(|| format!("open {}", cgroup.display()))?;
+    let mode = CgroupAttachMode::default();
+    let program = program(hook, ebpf)?;
+    let link: FdLink = match hook.kind {
+        Kind::SockOps => {
+            let program = <&mut SockOps>::try_from(program)?;
+            let id = program.attach(root, mode)?;
+            program.take_link(id)?.try_into()?
+        }
+        Kind::Ingress | Kind::Egress => {
+            let side = if hook.kind == Kind::Ingress {
+                CgroupSkbAttachType::Ingress
+            } else {
+                CgroupSkbAttachType::Egress
+            };
+            let program = <&mut CgroupSkb>::try_from(program)?;
+            let id = program.attach(root, side, mode)?;
+            program.take_link(id)?.try_into()?
+        }
+        Kind::SockAddr => {
+            let program = <&mut CgroupSockAddr>::try_from(program)?;
+            let id = program.attach(root, mode)?;
+            program.take_link(id)?.try_into()?
+        }
+        Kind::Sock => {
+            let program = <&mut CgroupSock>::try_from(program)?;
+            let id = program.attach(root, mode)?;
+            program.take_link(id)?.try_into()?
+        }
+        Kind::Tracepoint(_) => {
+            let program = <&mut BtfTracePoint>::try_from(program)?;
+            let id = program.attach()?;
+            program.take_link(id)?.into()
+        }
+    };
+    Ok(link)
+}
+
+/// The hook of a name.
+pub fn by_name(name: &str) -> Result<&'static Hook> {
+    match HOOKS.iter().find(|hook| hook.name == name) {
+        Some(hook) => Ok(hook),
+        None => bail!("there is no hook {name}"),
+    }
+}

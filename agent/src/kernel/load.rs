@@ -1,0 +1,174 @@
+//! From the embedded object to running, pinned programs.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::{Btf, Ebpf, EbpfLoader};
+use weir_common::{ABI_VERSION, stable_hash};
+
+use super::{
+    attach::{self, HOOKS, Hook},
+    bpffs::Pins,
+    cgroup, feature,
+    maps::{MAPS, Maps},
+};
+
+/// The kernel object that `cargo xtask build-ebpf` made.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weir.bpf.o"));
+
+/// What to load, and where.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Pin folder.
+    pub pins: Pins,
+    /// Size of the ring buffer, bytes; a power of two. `None` keeps the default of 8 MiB.
+    pub ring_bytes: Option<u32>,
+}
+
+/// What runs now.
+pub struct Loaded {
+    /// The maps.
+    pub maps: Maps,
+    /// Hooks in force.
+    pub hooks: Vec<String>,
+    /// Hooks that this kernel lacks, with the reason and what is lost without them.
+    pub missing: Vec<String>,
+    /// True if the programs of an earlier run go on unchanged.
+    pub adopted: bool,
+}
+
+/// Loads and attaches everything, or takes over what an earlier run left in force.
+pub fn load(options: &LoadOptions) -> Result<Loaded> {
+    ensure!(
+        !OBJECT.is_empty(),
+        "this weir was built without its kernel object: run `cargo xtask build-ebpf` and build again"
+    );
+    check_host()?;
+    let cgroup = cgroup::root()?;
+    options.pins.prepare()?;
+    let hash = stable_hash(OBJECT);
+    if options.pins.exist() {
+        let maps = Maps::open(&options.pins)?;
+        let found = maps.control()?;
+        ensure!(
+            found.abi_version == ABI_VERSION || found.abi_version == 0,
+            "agent speaks ABI {ABI_VERSION}, pinned programs speak {}; run `weir off` and start \
+             again (policies in the policy folder are loaded again)",
+            found.abi_version
+        );
+        if found.object_hash == hash && every_link_is_there(&options.pins) {
+            return Ok(adopt(maps, &options.pins));
+        }
+    }
+    load_fresh(options, &cgroup, hash)
+}
+
+fn check_host() -> Result<()> {
+    if !feature::may_load() {
+        bail!(
+            "no permission to load kernel programs: run weir as root, or with CAP_BPF, \
+             CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_PTRACE"
+        );
+    }
+    ensure!(
+        feature::has_btf(),
+        "/sys/kernel/btf/vmlinux is missing: this kernel was built without CONFIG_DEBUG_INFO_BTF, \
+         and weir's programs need the kernel's type information"
+    );
+    let oldest = feature::release(5, 10);
+    let running = feature::running()?;
+    ensure!(
+        running >= oldest,
+        "Linux {running} is older than {oldest}, the first that weir runs on"
+    );
+    Ok(())
+}
+
+fn every_link_is_there(pins: &Pins) -> bool {
+    let required = |hook: &&Hook| !matches!(hook.kind, attach::Kind::Tracepoint(_));
+    HOOKS
+        .iter()
+        .filter(required)
+        .all(|hook| pins.link(hook.name).exists())
+}
+
+fn adopt(maps: Maps, pins: &Pins) -> Loaded {
+    let (there, gone): (Vec<&Hook>, Vec<&Hook>) =
+        HOOKS.iter().partition(|hook| pins.link(hook.name).exists());
+    Loaded {
+        maps,
+        hooks: there.iter().map(|hook| hook.name.to_owned()).collect(),
+        missing: gone
+            .iter()
+            .map(|hook| format!("{}: {}", hook.name, hook.lost_without))
+            .collect(),
+        adopted: true,
+    }
+}
+
+fn load_fresh(options: &LoadOptions, cgroup: &std::path::Path, hash: u64) -> Result<Loaded> {
+    let btf = Btf::from_sys_fs().context("read the kernel's type information")?;
+    let mut ebpf = open_object(options)?;
+    let mut maps = Maps::open(&options.pins)?;
+    maps.stamp(hash)?;
+    let mut hooks = Vec::new();
+    let mut missing = Vec::new();
+    for hook in HOOKS {
+        match load_hook(hook, &mut ebpf, &btf, cgroup, &options.pins) {
+            Ok(()) => hooks.push(hook.name.to_owned()),
+            Err(error) => missing.push(format!(
+                "{}: {} ({error:#}; needs Linux {})",
+                hook.name, hook.lost_without, hook.since
+            )),
+        }
+    }
+    ensure!(
+        hooks.iter().any(|name| name == "sockops"),
+        "the kernel took none of the socket hooks: {}",
+        missing.join("; ")
+    );
+    Ok(Loaded {
+        maps,
+        hooks,
+        missing,
+        adopted: false,
+    })
+}
+
+fn load_hook(
+    hook: &Hook,
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    cgroup: &std::path::Path,
+    pins: &Pins,
+) -> Result<()> {
+    attach::load(hook, ebpf, btf)?;
+    attach::attach(hook, ebpf, cgroup, pins)
+}
+
+fn open_object(options: &LoadOptions) -> Result<Ebpf> {
+    let running = feature::running()?;
+    let set_retval = u32::from(running >= feature::release(5, 18));
+    let netns_cookie = u32::from(running >= feature::release(5, 15));
+    let paths: Vec<(&str, PathBuf)> = MAPS
+        .iter()
+        .map(|name| (*name, options.pins.map(name)))
+        .collect();
+    let mut loader = EbpfLoader::new();
+    loader
+        .verifier_log_level(if std::env::var_os("PROBEV").is_some() {
+            aya::VerifierLogLevel::VERBOSE
+        } else {
+            aya::VerifierLogLevel::default()
+        })
+        .allow_unsupported_maps()
+        .override_global("HAS_SET_RETVAL", &set_retval, true)
+        .override_global("HAS_SOCKOPS_NETNS_COOKIE", &netns_cookie, true);
+    if let Some(bytes) = options.ring_bytes {
+        loader.map_max_entries("EVENTS", bytes);
+    }
+    for (name, path) in &paths {
+        loader.map_pin_path(name, path);
+    }
+    loader.load(OBJECT).context("load the kernel object's maps")
+}

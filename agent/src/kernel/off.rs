@@ -1,0 +1,45 @@
+//! Takes weir out of the kernel: links, programs, maps, folders.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use super::bpffs::Pins;
+
+/// What was taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OffReport {
+    /// Links, and with them their programs.
+    pub links: usize,
+    /// Maps.
+    pub maps: usize,
+}
+
+/// Removes everything that is pinned. A program goes with its last link, a map with its last
+/// program.
+pub fn off() -> Result<OffReport> {
+    off_at(&Pins::default())
+}
+
+fn off_at(pins: &Pins) -> Result<OffReport> {
+    let links = remove_all(&pins.links())?;
+    let maps = remove_all(&pins.maps())?;
+    if pins.root().exists() {
+        fs::remove_dir(pins.root()).with_context(|| format!("remove {}", pins.root().display()))?;
+    }
+    Ok(OffReport { links, maps })
+}
+
+fn remove_all(folder: &Path) -> Result<usize> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let mut count = 0;
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let path = entry?.path();
+        fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+        count += 1;
+    }
+    fs::remove_dir(folder).with_context(|| format!("remove {}", folder.display()))?;
+    Ok(count)
+}

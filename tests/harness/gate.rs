@@ -15,8 +15,8 @@ const LOCK: &str = "/run/lock/weir-live-tests.lock";
 /// # Panics
 /// With `CI=true`, where a skip would hide breakage.
 pub fn live() -> bool {
-    if !rustix::process::geteuid().is_root() {
-        return skip("needs root; run `sudo -E cargo xtask test --live`");
+    if !root() {
+        return false;
     }
     let binary = weir_binary();
     if !binary.exists() {
@@ -26,6 +26,15 @@ pub fn live() -> bool {
         ));
     }
     true
+}
+
+/// True if this is root; else says that the test is skipped.
+///
+/// # Panics
+/// With `CI=true`.
+pub fn root() -> bool {
+    rustix::process::geteuid().is_root()
+        || skip("needs root; run `sudo -E cargo xtask test --live`")
 }
 
 /// Prints why a test is skipped and returns false; fails in CI.

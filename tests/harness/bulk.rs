@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::netns::Namespace;
+use crate::server::Place;
 
 /// Running flows from one place to another.
 pub struct Bulk {
@@ -24,12 +24,7 @@ pub struct Bulk {
 
 impl Bulk {
     /// Sends as fast as it goes over `flows` connections from `client` to `address` in `server`.
-    pub fn start(
-        client: &Namespace,
-        server: &Namespace,
-        address: SocketAddr,
-        flows: usize,
-    ) -> Self {
+    pub fn start(client: Place, server: Place, address: SocketAddr, flows: usize) -> Self {
         let bulk = Self {
             received: Arc::default(),
             stop: Arc::default(),

@@ -11,6 +11,7 @@ use weir_tests::{
     bulk::Bulk,
     gate::live,
     netns::{Link, Namespace},
+    server::Place,
 };
 
 const BASE_PORT: u16 = 9200;
@@ -58,8 +59,8 @@ impl Path {
     fn bulk(&self, port: u16, flows: usize) -> Bulk {
         let server = self.server.as_ref().unwrap_or(&self.client);
         Bulk::start(
-            &self.client,
-            server,
+            Place::In(&self.client),
+            Place::In(server),
             SocketAddr::new(self.address, port),
             flows,
         )

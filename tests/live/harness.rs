@@ -66,7 +66,12 @@ fn bulk_flows_run_without_retransmits() {
     }
     let (near, far) = (Namespace::new(), Namespace::new());
     let link = Link::between(&near, &far, 9);
-    let bulk = Bulk::start(&near, &far, SocketAddr::new(link.second, 9000), 4);
+    let bulk = Bulk::start(
+        Place::In(&near),
+        Place::In(&far),
+        SocketAddr::new(link.second, 9000),
+        4,
+    );
     let rate = bulk.measure(Duration::from_secs(1));
     assert!(rate > 1e8, "{rate}");
 }

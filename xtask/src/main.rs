@@ -7,6 +7,7 @@ mod paths;
 mod setup;
 mod sh;
 mod toolchain;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -28,12 +29,15 @@ enum Command {
     Setup(setup::Arguments),
     /// Builds the kernel programs into target/bpf/weir.bpf.o
     BuildEbpf(build_ebpf::Arguments),
+    /// Boots Debian kernels in QEMU and runs weir's smoke suite in them
+    Vm(vm::Arguments),
 }
 
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::BuildEbpf(arguments) => build_ebpf::run(&arguments),
+        Command::Vm(arguments) => vm::run(&arguments),
     }
 }
 

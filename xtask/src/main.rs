@@ -1,6 +1,7 @@
 //! Developer commands of weir: `cargo xtask COMMAND`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build_ebpf;
 mod debian;
 mod paths;
@@ -29,6 +30,8 @@ enum Command {
     Setup(setup::Arguments),
     /// Builds the kernel programs into target/bpf/weir.bpf.o
     BuildEbpf(build_ebpf::Arguments),
+    /// Measures what weir costs and how exactly it regulates
+    Bench(bench::Arguments),
     /// Boots Debian kernels in QEMU and runs weir's smoke suite in them
     Vm(vm::Arguments),
 }
@@ -37,6 +40,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::BuildEbpf(arguments) => build_ebpf::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments),
     }
 }

@@ -55,6 +55,8 @@ def backends():
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body stay two segments, without waiting for the acknowledgement between them.
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass

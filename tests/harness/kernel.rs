@@ -1,8 +1,24 @@
 //! What the kernel holds of weir: programs by id, pins in bpffs.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::process::must;
+
+/// Where cgroup v2 is mounted: alone, or beside the old hierarchies.
+///
+/// # Panics
+/// If it is not.
+pub fn cgroup2() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/mounts").expect("read the mounts");
+    let line = mounts.lines().find(|line| line.contains(" cgroup2 "));
+    let place = line.and_then(|line| line.split(' ').nth(1));
+    PathBuf::from(place.expect("cgroup v2 is mounted"))
+}
 
 /// Loaded BPF programs: id → name.
 pub fn programs() -> BTreeMap<u64, String> {

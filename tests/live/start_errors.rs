@@ -81,8 +81,8 @@ fn a_second_daemon_is_refused() {
         return;
     }
     let agent = Agent::start();
-    let pid = agent.pid().to_string();
-    check(&output(&mut agent.command()), 1, &["already", &pid]);
+    let socket = agent.socket().display().to_string();
+    check(&output(&mut agent.command()), 1, &["already", &socket]);
     assert!(
         agent.weir(["status"]).status.success(),
         "the first one lives on"

@@ -4,21 +4,14 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result};
 
-use crate::{build_ebpf, paths, setup, sh};
+use crate::{paths, release, sh};
 
 /// Texts that travel with the binary.
 const TEXTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// Builds `target/dist/weir-VERSION-ARCH.tar.gz` with the binary, its texts and the dashboards.
 pub fn run() -> Result<()> {
-    let setup = setup::Arguments {
-        build_only: true,
-        ..Default::default()
-    };
-    setup::run(&setup)?;
-    build_ebpf::run(&build_ebpf::Arguments::default())?;
-    let build = ["cargo", "build", "--release", "--locked", "-p", "weir"];
-    sh::step(sh::command(build).current_dir(paths::root()))?;
+    release::build(release::Purpose::Use)?;
     let name = format!(
         "weir-{}-{}-linux",
         env!("CARGO_PKG_VERSION"),

@@ -8,6 +8,7 @@ mod debian;
 mod dist;
 mod fuzz;
 mod paths;
+mod release;
 mod run;
 mod setup;
 mod sh;

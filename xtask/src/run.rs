@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::{build_ebpf, paths, setup, sh};
+use crate::{paths, release, sh};
 
 /// Time between two pictures of the edges.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -44,14 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
              sudo env PATH='{path}' cargo xtask run"
         );
     }
-    let setup = setup::Arguments {
-        build_only: true,
-        ..Default::default()
-    };
-    setup::run(&setup)?;
-    build_ebpf::run(&build_ebpf::Arguments::default())?;
-    let build = ["cargo", "build", "--release", "-p", "weir"];
-    sh::step(sh::command(build).current_dir(paths::root()))?;
+    release::build(release::Purpose::Use)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).context("watch for Ctrl-C")?;

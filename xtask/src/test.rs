@@ -4,7 +4,11 @@ use std::{env, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::{build_ebpf, paths, setup, sh, vm};
+use crate::{
+    paths,
+    release::{self, Purpose},
+    sh, vm,
+};
 
 /// Kernels that CI boots; `cargo xtask vm` boots more.
 const CI_KERNELS: [&str; 2] = ["6.1", "6.12"];
@@ -27,12 +31,11 @@ pub struct Arguments {
 
 /// Runs the chosen suites to the end, and fails if any of them failed.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let setup = setup::Arguments {
-        build_only: arguments.quick,
-        ..Default::default()
-    };
-    setup::run(&setup)?;
-    build_ebpf::run(&build_ebpf::Arguments::default())?;
+    release::prepare(if arguments.quick {
+        Purpose::Use
+    } else {
+        Purpose::Test
+    })?;
     let mut failed = Vec::new();
     let mut suite = |name: &'static str, result: Result<()>| {
         if let Err(error) = result {

@@ -12,7 +12,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context as _, Result, bail};
 
 use self::report::Report;
-use crate::{build_ebpf, paths, setup, sh};
+use crate::{paths, release, sh};
 
 /// Where the picture lies that README.md shows.
 const PICTURE: &str = "xtask/figures/benchmarks.svg";
@@ -60,15 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let chosen = chosen(&arguments.scenarios)?;
     if !arguments.no_build {
-        setup::run(&setup::Arguments::default())?;
-        build_ebpf::run(&build_ebpf::Arguments::default())?;
-        sh::step(&mut sh::command([
-            "cargo",
-            "build",
-            "--release",
-            "-p",
-            "weir",
-        ]))?;
+        release::build(release::Purpose::Test)?;
     }
     let plan = Plan {
         pairs: arguments.pairs,

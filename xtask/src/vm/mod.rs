@@ -9,7 +9,7 @@ mod machine;
 
 use anyhow::{Result, bail};
 
-use crate::{build_ebpf, paths, setup, sh};
+use crate::{paths, release, sh};
 
 /// Kernels that a plain `cargo xtask vm` boots.
 const DEFAULT: [&str; 4] = ["5.10", "6.1", "6.12", "7"];
@@ -37,15 +37,7 @@ impl Arguments {
 /// Boots each kernel and fails if any guest failed.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.no_build {
-        setup::run(&setup::Arguments::default())?;
-        build_ebpf::run(&build_ebpf::Arguments::default())?;
-        sh::step(&mut sh::command([
-            "cargo",
-            "build",
-            "--release",
-            "-p",
-            "weir",
-        ]))?;
+        release::build(release::Purpose::Test)?;
     }
     // The suite is small and waits most of the time: a debug build does.
     let guest = [

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
-use weir_tests::process::must;
+use weir_tests::{kernel::cgroup2, process::must};
 
 use crate::{paths, sh, toolchain::BpfToolchain};
 
@@ -20,21 +20,13 @@ const PIN: &str = "/sys/fs/bpf/weir-bench-empty";
 const HOOKS: [&str; 2] = ["cgroup_inet_ingress", "cgroup_inet_egress"];
 
 /// The program, attached to the root cgroup until dropped.
-pub struct Empty {
-    cgroup: String,
-}
+pub struct Empty;
 
 impl Empty {
     /// Builds, loads and attaches it.
     pub fn attach() -> Result<Self> {
         let object = build()?;
         let mounts = fs::read_to_string("/proc/mounts").context("read /proc/mounts")?;
-        let cgroup = mounts
-            .lines()
-            .filter_map(|line| line.split_once(" cgroup2 "))
-            .find_map(|(before, _)| before.split(' ').nth(1))
-            .context("no cgroup v2 is mounted")?
-            .to_owned();
         if !mounts.contains(" /sys/fs/bpf bpf ") {
             must(&mut sh::command([
                 "mount",
@@ -46,7 +38,7 @@ impl Empty {
         }
         let mut load = sh::command(["bpftool", "prog", "load"]);
         must(load.arg(&object).args([PIN, "type", "cgroup/skb"]));
-        let empty = Self { cgroup };
+        let empty = Self;
         for hook in HOOKS {
             must(&mut empty.bpftool("attach", hook));
         }
@@ -54,8 +46,8 @@ impl Empty {
     }
 
     fn bpftool(&self, verb: &str, hook: &str) -> Command {
-        let mut command = sh::command(["bpftool", "cgroup", verb, &self.cgroup, hook]);
-        command.args(["pinned", PIN]);
+        let mut command = sh::command(["bpftool", "cgroup", verb]);
+        command.arg(cgroup2()).args([hook, "pinned", PIN]);
         if verb == "attach" {
             command.arg("multi");
         }

@@ -1,1 +1,38 @@
 //! Test hosts, real servers and a handle on the agent, for the live tests.
+//!
+//! # Layout
+//! - [`gate`]: may this test run here, and one at a time
+//! - [`netns`]: network namespaces joined by veth pairs
+//! - [`process`], [`scratch`]: children and folders that vanish with their handle
+//! - [`server`]: nginx, Redis, HTTP services in Python, Prometheus, OTLP receivers
+//! - [`agent`], [`answer`]: the `weir` under test and the shapes that its answers promise
+//! - [`client`], [`bulk`]: what plain clients cannot do: split heads, steady streams, exact windows
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod answer;
+pub mod bulk;
+pub mod client;
+pub mod gate;
+pub mod kernel;
+pub mod netns;
+pub mod process;
+pub mod scratch;
+pub mod server;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Asks `question` every 50 ms until it answers, or panics after `limit` with what was awaited.
+pub fn wait_for<T>(what: &str, limit: Duration, mut question: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = question() {
+            return answer;
+        }
+        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -18,7 +18,7 @@ const RUSTFLAGS: &str = "-C linker=bpf-linker -C link-arg=--btf -C debuginfo=2 -
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Options of `build-ebpf`.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Arguments {
     /// Build even when no source changed
     #[arg(long)]

@@ -1,0 +1,96 @@
+//! Saturated keep-alive HTTP: every exchange is counted, and every detail is seen or counted lost.
+
+use std::net::SocketAddr;
+
+use weir_tests::{
+    agent::{Agent, Options},
+    gate::live,
+    netns::Namespace,
+    server::{Place, nginx::Nginx, wrk},
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
+const LOCATIONS: &str = "location / { return 200 ok; }";
+
+#[test]
+fn a_saturated_edge_counts_what_nginx_served() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::start();
+    let nginx = Nginx::start(Place::In(&host), SocketAddr::from(SERVER), LOCATIONS);
+    let answered = wrk::load(
+        Place::In(&host),
+        nginx.address,
+        "/hello",
+        wrk::Load::saturating(5),
+    );
+
+    let served = nginx.served();
+    assert!(
+        served >= answered && answered > 1000,
+        "nginx {served}, wrk {answered}"
+    );
+    let edges = agent.expect_calls(&[nginx.address.port()], served);
+
+    let arrows: Vec<_> = edges.iter().map(|edge| edge.arrow()).collect();
+    assert_eq!(arrows, ["load → nginx:8080 http"]);
+    // wrk hangs up on what is in flight when its time is over: at most one per connection.
+    assert!(edges[0].errors <= 64, "{:?}", edges[0]);
+    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+    assert!(
+        edges[0].p50_ns.is_some_and(|p50| p50 > 1_000),
+        "{:?}",
+        edges[0]
+    );
+}
+
+#[test]
+fn at_full_rate_details_and_losses_add_up() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(Options {
+        config: "detail_per_second = 10000000\n".into(),
+        ..Options::default()
+    });
+    let nginx = Nginx::start(Place::In(&host), SocketAddr::from(SERVER), LOCATIONS);
+
+    let counted_before = agent.status().exchanges;
+    let tap = agent.tap();
+    wrk::load(
+        Place::In(&host),
+        nginx.address,
+        "/hello",
+        wrk::Load::saturating(4),
+    );
+    agent.expect_calls(&[nginx.address.port()], nginx.served());
+    let counted = agent.status().exchanges - counted_before;
+    let tapped = tap.finish();
+
+    let lost = lost_details(&tapped.notices);
+    assert_eq!(
+        tapped.exchanges.len() as u64 + lost,
+        counted,
+        "{} details + {lost} lost, {counted} counted; {}",
+        tapped.exchanges.len(),
+        tapped.notices
+    );
+}
+
+/// Sum of the losses that take a detail but not its count, from the last notice of a tap:
+/// `… 12 lost in the kernel (ring_full 10, …), 3 left out because …`.
+fn lost_details(notices: &str) -> u64 {
+    let last = notices.lines().last().unwrap_or_default();
+    let words: Vec<&str> = last
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let number = |word: &str| word.parse::<u64>().ok();
+    let ring_full = words.windows(2).find(|pair| pair[0] == "ring_full");
+    let left_out = words.windows(3).find(|words| words[1..] == ["left", "out"]);
+    ring_full.and_then(|pair| number(pair[1])).unwrap_or(0)
+        + left_out.and_then(|words| number(words[0])).unwrap_or(0)
+}

@@ -1,0 +1,85 @@
+//! The scenarios, one file each.
+
+mod agent_cpu;
+mod bandwidth;
+mod bulk;
+mod chain;
+mod connect;
+mod empty;
+mod envoy;
+mod http;
+mod kernel_ns;
+mod replay;
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use super::{Plan, report::Outcome};
+
+/// A named benchmark.
+pub struct Scenario {
+    /// Name on the command line.
+    pub name: &'static str,
+    /// What it measures.
+    pub about: &'static str,
+    /// Measures it.
+    pub run: fn(&Plan) -> Result<Vec<Outcome>>,
+}
+
+/// All scenarios, quick ones first.
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "kernel-ns",
+        about: "nanoseconds in the kernel per local HTTP exchange",
+        run: kernel_ns::run,
+    },
+    Scenario {
+        name: "agent-cpu",
+        about: "CPU time of the daemon per exchange at saturation",
+        run: agent_cpu::run,
+    },
+    Scenario {
+        name: "replay",
+        about: "user-space CPU time per exchange, over captured packets",
+        run: replay::run,
+    },
+    Scenario {
+        name: "http",
+        about: "wrk → nginx, 64 kept connections, saturated: the worst case",
+        run: http::run,
+    },
+    Scenario {
+        name: "chain",
+        about: "nginx → a Python service → Redis",
+        run: chain::run,
+    },
+    Scenario {
+        name: "connect",
+        about: "connect, one request, close",
+        run: connect::run,
+    },
+    Scenario {
+        name: "bulk",
+        about: "bulk TCP on loopback and veth (iperf3)",
+        run: bulk::run,
+    },
+    Scenario {
+        name: "envoy",
+        about: "latency and throughput beside one and two Envoy sidecars",
+        run: envoy::run,
+    },
+    Scenario {
+        name: "bandwidth",
+        about: "accuracy of limits beside tc TBF and HTB",
+        run: bandwidth::run,
+    },
+];
+
+/// A loopback address of the benchmark's namespace.
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// What nginx answers in the worst case: nothing to do but HTTP.
+const RETURN_200: &str = "location / { return 200 ok; }";

@@ -4,12 +4,22 @@
 //! - [`names`]: every metric and attribute name (pure)
 //! - [`metrics`]: edges, policies, status → [`metrics::Measures`] (pure)
 //! - [`spans`]: exchanges → client and server spans (pure)
+//! - [`collect`]: asks the daemon and makes measures of the answers
 //! - [`encode`]: measures → OTLP requests (pure)
+//! - [`otlp`]: buffer, retry, gRPC and http/protobuf
+//! - [`prometheus`]: measures → text, served on HTTP
+//! - [`start()`]: all of it as tokio tasks; [`stats`]: what was sent and lost
 
+pub mod collect;
 pub mod encode;
 #[cfg(test)]
 mod fixture;
 pub mod metrics;
 pub mod names;
+pub mod otlp;
+pub mod prometheus;
 pub mod spans;
+mod start;
 pub mod stats;
+
+pub use start::{ExportConfig, ExportHandle, start};

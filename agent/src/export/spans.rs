@@ -1,8 +1,10 @@
 //! Exchanges → OTLP spans: a client span and a server span that name each other. Pure.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -19,7 +21,7 @@ use super::{
     },
     names::{self, attr},
 };
-use crate::observe::model::{Endpoint, Exchange, Workload};
+use crate::observe::model::{Exchange, Workload};
 
 /// Trace flags of a sampled span, and "it is known whether the parent is remote" with the answer.
 const SAMPLED: u32 = 0x01;
@@ -41,6 +43,7 @@ pub struct SpanBatch {
 pub fn span_batch(exchanges: &[Arc<Exchange>], host: &Host) -> SpanBatch {
     let mut batch = SpanBatch::default();
     let mut by_resource: BTreeMap<Arc<Resource>, Vec<Span>> = BTreeMap::new();
+    let mut resources = Resources::new(host);
     for exchange in exchanges {
         for side in [Side::Client, Side::Server] {
             if !is_here(exchange, side) {
@@ -51,7 +54,7 @@ pub fn span_batch(exchanges: &[Arc<Exchange>], host: &Host) -> SpanBatch {
                 continue;
             };
             batch.spans += 1;
-            let resource = resource_of(exchange, side, host);
+            let resource = resources.of(exchange, side);
             by_resource.entry(resource).or_default().push(span);
         }
     }
@@ -69,14 +72,29 @@ fn is_here(exchange: &Exchange, side: Side) -> bool {
     }
 }
 
-fn resource_of(exchange: &Exchange, side: Side, host: &Host) -> Arc<Resource> {
-    let (workload, end): (&Option<Arc<Workload>>, &Endpoint) = match side {
-        Side::Client => (&exchange.client_workload, &exchange.client),
-        Side::Server => (&exchange.server_workload, &exchange.server),
-    };
-    match workload {
-        Some(workload) => host.workload(workload),
-        None => host.unnamed(end),
+/// Resources of the workloads of one batch, made once each.
+struct Resources<'a> {
+    host: &'a Host,
+    made: HashMap<*const Workload, Arc<Resource>>,
+}
+
+impl<'a> Resources<'a> {
+    fn new(host: &'a Host) -> Self {
+        let made = HashMap::new();
+        Self { host, made }
+    }
+
+    fn of(&mut self, exchange: &Exchange, side: Side) -> Arc<Resource> {
+        let (workload, end) = match side {
+            Side::Client => (&exchange.client_workload, &exchange.client),
+            Side::Server => (&exchange.server_workload, &exchange.server),
+        };
+        let Some(workload) = workload else {
+            return self.host.unnamed(end);
+        };
+        // The batch keeps its workloads alive, so an address stands for one of them.
+        let made = self.made.entry(Arc::as_ptr(workload));
+        Arc::clone(made.or_insert_with(|| self.host.workload(workload)))
     }
 }
 

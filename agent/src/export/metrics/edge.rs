@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     export::names::{self, MetricName, UNKNOWN_CLIENT, attr},
-    observe::model::{EdgeState, Endpoint, Histogram, OperationCounts, OperationId, WorkloadKind},
+    observe::model::{
+        EdgeState, Endpoint, Histogram, OperationCounts, OperationId, Workload, WorkloadKind,
+    },
 };
 
 /// Adds everything that is known of `edge`.
@@ -20,10 +22,10 @@ pub fn add_edge(measures: &mut Measures, edge: &EdgeState, host: &Host, agent: &
     let mut writer = Writer {
         measures,
         edge,
-        host,
         agent,
         start_unix_ns: edge.first_seen_ns,
         ends: ends(edge),
+        sides: sides(edge, host),
     };
     for (id, counts) in &edge.operations {
         writer.operation(id, counts);
@@ -119,13 +121,26 @@ fn ends(edge: &EdgeState) -> Attributes {
     ends
 }
 
+/// The ends that are on this host, each with its resource.
+fn sides(edge: &EdgeState, host: &Host) -> Vec<(Side, Arc<Resource>)> {
+    let sides = [
+        (Side::Server, &edge.server_workload),
+        (Side::Client, &edge.client_workload),
+    ];
+    let here = |(side, workload): (Side, &Option<Arc<Workload>>)| {
+        let workload = workload.as_deref()?;
+        Some((side, host.workload(workload)))
+    };
+    sides.into_iter().filter_map(here).collect()
+}
+
 struct Writer<'a> {
     measures: &'a mut Measures,
     edge: &'a EdgeState,
-    host: &'a Host,
     agent: &'a Arc<Resource>,
     start_unix_ns: u64,
     ends: Attributes,
+    sides: Vec<(Side, Arc<Resource>)>,
 }
 
 impl Writer<'_> {
@@ -153,13 +168,8 @@ impl Writer<'_> {
     }
 
     fn operation(&mut self, id: &OperationId, counts: &OperationCounts) {
-        if let Some(server) = self.edge.server_workload.clone() {
-            let resource = self.host.workload(&server);
-            self.exchange_side(Side::Server, resource, &server.service, id, counts);
-        }
-        if let Some(client) = self.edge.client_workload.clone() {
-            let resource = self.host.workload(&client);
-            self.exchange_side(Side::Client, resource, &client.service, id, counts);
+        for (side, resource) in self.sides.clone() {
+            self.exchange_side(side, resource, id, counts);
         }
         self.graph(id.status, counts);
     }
@@ -168,10 +178,11 @@ impl Writer<'_> {
         &mut self,
         side: Side,
         resource: Arc<Resource>,
-        service: &str,
         id: &OperationId,
         counts: &OperationCounts,
     ) {
+        let service = resource.get(attr::SERVICE_NAME).unwrap_or_default();
+        let service = Value::from(service);
         if is_http(&self.edge.protocol) {
             let name = match side {
                 Side::Server => &names::HTTP_SERVER_DURATION,
@@ -184,7 +195,7 @@ impl Writer<'_> {
         let failed = failure(id.status, side).is_some();
         let status = ["STATUS_CODE_UNSET", "STATUS_CODE_ERROR"][usize::from(failed)];
         let attributes: Attributes = vec![
-            (attr::SERVICE, service.into()),
+            (attr::SERVICE, service),
             (attr::SPAN_NAME, self.span_name(id)),
             (attr::SPAN_KIND, side.span_kind().into()),
             (attr::STATUS_CODE, status.into()),
@@ -206,7 +217,7 @@ impl Writer<'_> {
     }
 
     fn graph(&mut self, status: u16, counts: &OperationCounts) {
-        let kind = || vec![(attr::CONNECTION_TYPE, connection_type(self.edge).into())];
+        let kind: Attributes = vec![(attr::CONNECTION_TYPE, connection_type(self.edge).into())];
         let failed = if edge_failed(status) { counts.calls } else { 0 };
         let seconds = if self.edge.counted_at_server {
             &names::GRAPH_SERVER_SECONDS
@@ -214,7 +225,6 @@ impl Writer<'_> {
             &names::GRAPH_CLIENT_SECONDS
         };
         let durations = Sample::Seconds(Durations::fold(&counts.duration, seconds.bounds()));
-        let kind = kind();
         self.observe(
             &names::GRAPH_REQUESTS,
             kind.clone(),

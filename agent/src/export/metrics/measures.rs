@@ -85,7 +85,8 @@ impl Sample {
 }
 
 impl Point {
-    fn merge(&mut self, other: Self) {
+    /// Adds `other`, a point of the same family.
+    pub fn merge(&mut self, other: Self) {
         self.start_unix_ns = self.start_unix_ns.min(other.start_unix_ns);
         match (&mut self.sample, other.sample) {
             (Sample::Count(mine), Sample::Count(theirs)) => *mine = mine.saturating_add(theirs),

@@ -36,8 +36,13 @@ pub struct MetricBatch {
 pub fn metric_batches(measures: &Measures, without: Option<Owner>) -> Vec<MetricBatch> {
     let mut batches = Vec::new();
     let mut open = Open::default();
-    for (resource, name, points) in by_resource(measures, without) {
-        for chunk in points.chunks(MAX_POINTS) {
+    for Rows {
+        resource,
+        name,
+        rows,
+    } in by_resource(measures, without)
+    {
+        for chunk in rows.chunks(MAX_POINTS) {
             if open.points + chunk.len() > MAX_POINTS {
                 batches.extend(std::mem::take(&mut open).close());
             }
@@ -50,25 +55,30 @@ pub fn metric_batches(measures: &Measures, without: Option<Owner>) -> Vec<Metric
 
 type Row<'a> = (&'a Attributes, &'a Point);
 
-fn by_resource(
-    measures: &Measures,
-    without: Option<Owner>,
-) -> impl Iterator<Item = (&Arc<Resource>, &'static MetricName, Vec<Row<'_>>)> {
-    let mut rows: BTreeMap<(&Arc<Resource>, usize), (&'static MetricName, Vec<Row<'_>>)> =
-        BTreeMap::new();
-    for (order, family) in measures.families.values().enumerate() {
+/// Points of one metric under one resource.
+struct Rows<'a> {
+    resource: &'a Arc<Resource>,
+    name: &'static MetricName,
+    rows: Vec<Row<'a>>,
+}
+
+fn by_resource(measures: &Measures, without: Option<Owner>) -> Vec<Rows<'_>> {
+    let mut found: BTreeMap<(&Arc<Resource>, &str), Rows<'_>> = BTreeMap::new();
+    for family in measures.families.values() {
         if Some(family.name.owner) == without {
             continue;
         }
         for ((resource, attributes), point) in &family.points {
-            let row = rows
-                .entry((resource, order))
-                .or_insert_with(|| (family.name, Vec::new()));
-            row.1.push((attributes, point));
+            let entry = found.entry((resource, family.name.otlp));
+            let rows = entry.or_insert_with(|| Rows {
+                resource,
+                name: family.name,
+                rows: Vec::new(),
+            });
+            rows.rows.push((attributes, point));
         }
     }
-    rows.into_iter()
-        .map(|((resource, _), (name, points))| (resource, name, points))
+    found.into_values().collect()
 }
 
 /// The request under construction.

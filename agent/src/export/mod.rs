@@ -6,6 +6,7 @@
 //! - [`spans`]: exchanges → client and server spans (pure)
 //! - [`collect`]: asks the daemon and makes measures of the answers
 //! - [`encode`]: measures → OTLP requests (pure)
+//! - [`own`]: weir's own metrics through the OpenTelemetry SDK
 //! - [`otlp`]: buffer, retry, gRPC and http/protobuf
 //! - [`prometheus`]: measures → text, served on HTTP
 //! - [`start()`]: all of it as tokio tasks; [`stats`]: what was sent and lost
@@ -17,6 +18,7 @@ mod fixture;
 pub mod metrics;
 pub mod names;
 pub mod otlp;
+pub mod own;
 pub mod prometheus;
 pub mod spans;
 mod start;

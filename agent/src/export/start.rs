@@ -18,7 +18,9 @@ use super::{
     collect::Collector,
     encode::metric_batches,
     metrics::Host,
+    names::Owner,
     otlp::{Batch, OtlpConfig, Outbox, Queue, Target, Transport},
+    own::Own,
     prometheus,
     spans::span_batch,
     stats::{ExporterStats, Exporters, reason},
@@ -181,14 +183,14 @@ impl ExportHandle {
         // Only the newest collection is kept, so its own bounds (series per metric) suffice.
         let queue = Queue::new(usize::MAX, u64::MAX);
         let outbox = self.start_outbox(target, queue, &stats)?;
-        let every = config.metrics_every;
-        let task = send_metrics(
-            Arc::clone(collector),
+        let intake = MetricIntake {
+            own: Arc::new(Own::new(collector)),
+            collector: Arc::clone(collector),
             outbox,
-            every,
-            self.closing.subscribe(),
-        );
-        self.intakes.push(tokio::spawn(task));
+            every: config.metrics_every,
+        };
+        let closing = self.closing.subscribe();
+        self.intakes.push(tokio::spawn(intake.run(closing)));
         Ok(())
     }
 
@@ -220,34 +222,43 @@ impl ExportHandle {
     }
 }
 
-async fn send_metrics(
+/// Collects metrics at intervals, and once more at the end.
+struct MetricIntake {
     collector: Arc<Collector>,
+    own: Arc<Own>,
     outbox: Outbox,
     every: Duration,
-    mut closing: watch::Receiver<bool>,
-) {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let last = tokio::select! {
-            _ = ticks.tick() => false,
-            _ = closing.wait_for(|closing| *closing) => true,
-        };
-        let collector = Arc::clone(&collector);
-        let batches = tokio::task::spawn_blocking(move || encoded_metrics(&collector)).await;
-        // An error means that the runtime is ending.
-        let Ok(batches) = batches else {
-            return;
-        };
-        outbox.supersede(batches);
-        if last {
-            return;
+}
+
+impl MetricIntake {
+    async fn run(self, mut closing: watch::Receiver<bool>) {
+        let mut ticks = interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let last = tokio::select! {
+                _ = ticks.tick() => false,
+                _ = closing.wait_for(|closing| *closing) => true,
+            };
+            let (collector, own) = (Arc::clone(&self.collector), Arc::clone(&self.own));
+            let batches = tokio::task::spawn_blocking(move || encoded_metrics(&collector, &own));
+            // An error means that the runtime is ending.
+            let Ok(batches) = batches.await else {
+                return;
+            };
+            self.outbox.supersede(batches);
+            if last {
+                return;
+            }
         }
     }
 }
 
-fn encoded_metrics(collector: &Collector) -> Vec<Batch> {
-    let batches = metric_batches(&collector.collect(), None);
+fn encoded_metrics(collector: &Collector, own: &Own) -> Vec<Batch> {
+    let mut batches = metric_batches(&collector.collect(), Some(Owner::Agent));
+    match own.batch() {
+        Ok(batch) => batches.extend(batch),
+        Err(error) => tracing::warn!("{error:#}"),
+    }
     let encoded = batches.into_iter().map(|batch| Batch {
         items: batch.points,
         body: Bytes::from(batch.request.encode_to_vec()),

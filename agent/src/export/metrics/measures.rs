@@ -73,6 +73,14 @@ pub struct Point {
 }
 
 impl Sample {
+    /// The number of a count; `None` for levels and durations.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Self::Count(count) => Some(*count),
+            _ => None,
+        }
+    }
+
     /// The number that a gauge shows; `None` for counts and durations.
     pub fn level(&self) -> Option<f64> {
         match self {

@@ -226,25 +226,24 @@ async fn http_follows_status_retry_after_and_partial_success() {
     let mut config = config(format!("http://{}", receiver.address));
     config.otlp.headers = Some("authorization=Bearer%20x".into());
     config.otlp.compression = Some("gzip".into());
-    // Metrics would take lines of the script.
-    config.metrics_every = Duration::from_secs(3_600);
-    let fixed = Fixed::new(Vec::new());
-    let handle = start(fixed.clone(), config).await.expect("it starts");
+    let (fixed, handle) = run(config).await;
     let began = std::time::Instant::now();
-    eventually("the metrics' attempts", || {
-        receiver.taken.lock().expect("ok").len() >= 2
+    fixed.publish(0..3);
+    eventually("the first batch", || {
+        counts(&handle, "otlp_traces").sent == 2
     })
     .await;
     assert!(began.elapsed() >= SECOND, "Retry-After was not honoured");
-    fixed.publish(0..3);
+    let seen = counts(&handle, "otlp_traces");
+    assert_eq!((seen.retries, lost(&handle, "partial")), (1, 4));
+    fixed.publish(3..6);
     eventually("the refusal", || lost(&handle, "refused") == 6).await;
-    fixed.publish(3..5);
-    eventually("spans", || counts(&handle, "otlp_traces").sent == 4).await;
+    fixed.publish(6..8);
+    eventually("the last", || counts(&handle, "otlp_traces").sent == 6).await;
     let bodies = receiver.bodies("/v1/traces");
     let request = ExportTraceServiceRequest::decode(bodies[0].as_slice()).expect("protobuf");
     assert_eq!(request.resource_spans.len(), 2);
-    let metrics = counts(&handle, "otlp_metrics");
-    assert_eq!((metrics.retries, metrics.lost["partial"]), (1, 4));
+    eventually("metrics", || !receiver.bodies("/v1/metrics").is_empty()).await;
     let taken = receiver.taken.lock().expect("ok").clone();
     for one in &taken {
         assert_eq!(one.headers["authorization"], "Bearer x");

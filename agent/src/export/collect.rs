@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     metrics::{
-        Host, Ledger, Measures, Resource, agent::add_agent, edge::add_edge, policy::add_policy,
+        Host, Ledger, Measures, Resource, Resources, agent::add_agent, edge::add_edge,
+        policy::add_policy,
     },
     stats::Exporters,
 };
@@ -21,7 +22,7 @@ pub struct Collector {
     answers: Arc<dyn Answers>,
     exporters: Exporters,
     host: Host,
-    agent: Arc<Resource>,
+    agent: Resource,
     max_series: usize,
     state: Mutex<State>,
 }
@@ -74,8 +75,11 @@ impl Collector {
     fn measure(&self) -> Measures {
         let status = self.answers.status();
         let mut measures = Measures::new(unix_ns(), self.max_series);
-        for edge in self.answers.edge_states() {
-            add_edge(&mut measures, &edge, &self.host, &self.agent);
+        // All edges live until the end, because their workloads' addresses are keys.
+        let edges = self.answers.edge_states();
+        let mut resources = Resources::new(&self.host);
+        for edge in &edges {
+            add_edge(&mut measures, edge, &mut resources, &self.agent);
         }
         let uptime_ns = (status.uptime_seconds.max(0.0) * 1e9) as u64;
         let started_ns = measures.unix_ns.saturating_sub(uptime_ns);

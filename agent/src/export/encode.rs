@@ -1,7 +1,7 @@
 //! Measures → OTLP requests, with the small values that spans use too. Pure.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
@@ -57,13 +57,13 @@ type Row<'a> = (&'a Attributes, &'a Point);
 
 /// Points of one metric under one resource.
 struct Rows<'a> {
-    resource: &'a Arc<Resource>,
+    resource: &'a Resource,
     name: &'static MetricName,
     rows: Vec<Row<'a>>,
 }
 
 fn by_resource(measures: &Measures, without: Option<Owner>) -> Vec<Rows<'_>> {
-    let mut found: BTreeMap<(&Arc<Resource>, &str), Rows<'_>> = BTreeMap::new();
+    let mut found: BTreeMap<(&Resource, &str), Rows<'_>> = BTreeMap::new();
     for family in measures.families.values() {
         if Some(family.name.owner) == without {
             continue;
@@ -84,16 +84,16 @@ fn by_resource(measures: &Measures, without: Option<Owner>) -> Vec<Rows<'_>> {
 /// The request under construction.
 #[derive(Default)]
 struct Open {
-    resources: Vec<(Arc<Resource>, Vec<Metric>)>,
+    resources: Vec<(Resource, Vec<Metric>)>,
     points: usize,
 }
 
 impl Open {
-    fn add(&mut self, resource: &Arc<Resource>, metric: Metric, points: usize) {
+    fn add(&mut self, resource: &Resource, metric: Metric, points: usize) {
         self.points += points;
         match self.resources.last_mut() {
             Some((last, metrics)) if last == resource => metrics.push(metric),
-            _ => self.resources.push((Arc::clone(resource), vec![metric])),
+            _ => self.resources.push((resource.clone(), vec![metric])),
         }
     }
 
@@ -207,7 +207,11 @@ pub fn scope() -> InstrumentationScope {
 /// A resource in its wire form.
 pub fn resource(of: &Resource) -> v1::Resource {
     v1::Resource {
-        attributes: of.0.iter().map(|(name, value)| text(name, value)).collect(),
+        attributes: of
+            .attributes()
+            .iter()
+            .map(|(name, value)| text(name, value))
+            .collect(),
         ..v1::Resource::default()
     }
 }

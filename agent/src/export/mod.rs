@@ -15,6 +15,7 @@ pub mod collect;
 pub mod encode;
 #[cfg(test)]
 mod fixture;
+mod intake;
 pub mod metrics;
 pub mod names;
 pub mod otlp;

@@ -74,8 +74,8 @@ impl Own {
 }
 
 fn resource(collector: &Collector) -> Resource {
-    let attributes = collector.host().agent();
-    let pairs = attributes.0.iter();
+    let resource = collector.host().agent();
+    let pairs = resource.attributes().iter();
     let pairs = pairs.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
     Resource::builder_empty()
         .with_schema_url(pairs.collect::<Vec<_>>(), names::SCHEMA_URL)

@@ -1,10 +1,7 @@
 //! Exchanges → OTLP spans: a client span and a server span that name each other. Pure.
 #![forbid(unsafe_code)]
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -15,13 +12,13 @@ use opentelemetry_proto::tonic::{
 use super::{
     encode::{self, float, number, text},
     metrics::{
-        Host, Resource,
+        Host, Resource, Resources,
         edge::{client_name, is_http, known_method, protocol_version, span_name, split_address},
         outcome::{Failure, Side, failure},
     },
     names::{self, attr},
 };
-use crate::observe::model::{Exchange, Workload};
+use crate::observe::model::Exchange;
 
 /// Trace flags of a sampled span, and "it is known whether the parent is remote" with the answer.
 const SAMPLED: u32 = 0x01;
@@ -42,7 +39,7 @@ pub struct SpanBatch {
 /// Turns exchanges into spans of the ends that this host observed.
 pub fn span_batch(exchanges: &[Arc<Exchange>], host: &Host) -> SpanBatch {
     let mut batch = SpanBatch::default();
-    let mut by_resource: BTreeMap<Arc<Resource>, Vec<Span>> = BTreeMap::new();
+    let mut by_resource: BTreeMap<Resource, Vec<Span>> = BTreeMap::new();
     let mut resources = Resources::new(host);
     for exchange in exchanges {
         for side in [Side::Client, Side::Server] {
@@ -54,7 +51,7 @@ pub fn span_batch(exchanges: &[Arc<Exchange>], host: &Host) -> SpanBatch {
                 continue;
             };
             batch.spans += 1;
-            let resource = resources.of(exchange, side);
+            let resource = resource_of(exchange, side, &mut resources);
             by_resource.entry(resource).or_default().push(span);
         }
     }
@@ -72,29 +69,14 @@ fn is_here(exchange: &Exchange, side: Side) -> bool {
     }
 }
 
-/// Resources of the workloads of one batch, made once each.
-struct Resources<'a> {
-    host: &'a Host,
-    made: HashMap<*const Workload, Arc<Resource>>,
-}
-
-impl<'a> Resources<'a> {
-    fn new(host: &'a Host) -> Self {
-        let made = HashMap::new();
-        Self { host, made }
-    }
-
-    fn of(&mut self, exchange: &Exchange, side: Side) -> Arc<Resource> {
-        let (workload, end) = match side {
-            Side::Client => (&exchange.client_workload, &exchange.client),
-            Side::Server => (&exchange.server_workload, &exchange.server),
-        };
-        let Some(workload) = workload else {
-            return self.host.unnamed(end);
-        };
-        // The batch keeps its workloads alive, so an address stands for one of them.
-        let made = self.made.entry(Arc::as_ptr(workload));
-        Arc::clone(made.or_insert_with(|| self.host.workload(workload)))
+fn resource_of<'a>(exchange: &'a Exchange, side: Side, resources: &mut Resources<'a>) -> Resource {
+    let (workload, end) = match side {
+        Side::Client => (&exchange.client_workload, &exchange.client),
+        Side::Server => (&exchange.server_workload, &exchange.server),
+    };
+    match workload {
+        Some(workload) => resources.of(workload),
+        None => resources.unnamed(end),
     }
 }
 

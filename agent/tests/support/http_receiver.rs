@@ -51,7 +51,7 @@ impl Drop for Receiver {
 type Script = Arc<Mutex<VecDeque<Reply>>>;
 
 impl Receiver {
-    /// Answers with `script`, then with 200.
+    /// Answers requests for spans with `script`, then everything with 200.
     pub async fn start(script: Vec<Reply>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -124,7 +124,10 @@ async fn answer(
             .read_to_end(&mut body)
             .expect("gzip");
     }
-    let next = script.lock().expect("not poisoned").pop_front();
+    let next = match parts.uri.path() {
+        "/v1/traces" => script.lock().expect("not poisoned").pop_front(),
+        _ => None,
+    };
     let Reply(status, wait, bytes) = next.unwrap_or(Reply(200, None, Vec::new()));
     taken.lock().expect("not poisoned").push(Taken {
         path: parts.uri.path().to_owned(),

@@ -11,12 +11,12 @@ pub mod tools;
 
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds; panics with `what` after 20 seconds.
+/// Waits until `condition` holds; panics with `what` after a minute.
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(
-            started.elapsed() < Duration::from_secs(20),
+            started.elapsed() < Duration::from_secs(60),
             "timed out: {what}"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,17 +1,20 @@
 use super::*;
 use crate::export::{
     fixture::{edge, with_calls},
-    metrics::{edge::add_edge, resource::tests::host},
+    metrics::{Resources, edge::add_edge, resource::tests::host},
 };
 
 fn measures(edges: usize) -> Measures {
     let mut measures = Measures::new(9_000, 100_000);
     let host = host();
     let agent = host.agent();
-    for index in 0..edges {
-        let client = format!("client-{index}");
-        let edge = with_calls(edge((&client, true), ("api", true)), "GET /", 200, 7);
-        add_edge(&mut measures, &edge, &host, &agent);
+    let mut resources = Resources::new(&host);
+    let edges: Vec<_> = (0..edges)
+        .map(|index| edge((&format!("client-{index}"), true), ("api", true)))
+        .map(|edge| with_calls(edge, "GET /", 200, 7))
+        .collect();
+    for edge in &edges {
+        add_edge(&mut measures, edge, &mut resources, &agent);
     }
     measures
 }

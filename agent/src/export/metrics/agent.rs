@@ -1,7 +1,5 @@
 //! The daemon's status and the exporters' own counts → `weir.agent.*`.
 
-use std::sync::Arc;
-
 use super::{Attributes, Measures, Point, Resource, Sample};
 use crate::{
     control::api::Status,
@@ -16,7 +14,7 @@ pub fn add_agent(
     measures: &mut Measures,
     status: &Status,
     exporters: &[ExporterCounts],
-    agent: &Arc<Resource>,
+    agent: &Resource,
 ) {
     let uptime_ns = (status.uptime_seconds.max(0.0) * 1e9) as u64;
     let mut writer = Writer {
@@ -35,7 +33,7 @@ pub fn add_agent(
 struct Writer<'a> {
     start_unix_ns: u64,
     measures: &'a mut Measures,
-    agent: &'a Arc<Resource>,
+    agent: &'a Resource,
 }
 
 impl Writer<'_> {
@@ -45,7 +43,7 @@ impl Writer<'_> {
             sample,
         };
         self.measures
-            .add(name, (Arc::clone(self.agent), attributes), point);
+            .add(name, (self.agent.clone(), attributes), point);
     }
 
     fn count(&mut self, name: &'static MetricName, attributes: Attributes, value: u64) {

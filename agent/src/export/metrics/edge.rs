@@ -1,31 +1,34 @@
 //! One edge → its points: HTTP durations per workload, service graph, span metrics, edge and TCP
 //! facts. Counts are exact; histograms hold the exchanges that could be timed.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use weir_common::counter::Loss;
 
 use super::{
-    Attributes, Durations, Host, Measures, Point, Resource, Sample,
+    Attributes, Durations, Measures, Point, Resource, Resources, Sample,
     measures::Value,
     outcome::{Side, edge_failed, failure},
 };
 use crate::{
     export::names::{self, MetricName, UNKNOWN_CLIENT, attr},
-    observe::model::{
-        EdgeState, Endpoint, Histogram, OperationCounts, OperationId, Workload, WorkloadKind,
-    },
+    observe::model::{EdgeState, Endpoint, Histogram, OperationCounts, OperationId, WorkloadKind},
 };
 
 /// Adds everything that is known of `edge`.
-pub fn add_edge(measures: &mut Measures, edge: &EdgeState, host: &Host, agent: &Arc<Resource>) {
+pub fn add_edge<'a>(
+    measures: &mut Measures,
+    edge: &'a EdgeState,
+    resources: &mut Resources<'a>,
+    agent: &Resource,
+) {
     let mut writer = Writer {
         measures,
         edge,
         agent,
         start_unix_ns: edge.first_seen_ns,
         ends: ends(edge),
-        sides: sides(edge, host),
+        sides: sides(edge, resources),
     };
     for (id, counts) in &edge.operations {
         writer.operation(id, counts);
@@ -122,32 +125,30 @@ fn ends(edge: &EdgeState) -> Attributes {
 }
 
 /// The ends that are on this host, each with its resource.
-fn sides(edge: &EdgeState, host: &Host) -> Vec<(Side, Arc<Resource>)> {
+fn sides<'a>(edge: &'a EdgeState, resources: &mut Resources<'a>) -> Vec<(Side, Resource)> {
     let sides = [
         (Side::Server, &edge.server_workload),
         (Side::Client, &edge.client_workload),
     ];
-    let here = |(side, workload): (Side, &Option<Arc<Workload>>)| {
-        let workload = workload.as_deref()?;
-        Some((side, host.workload(workload)))
-    };
-    sides.into_iter().filter_map(here).collect()
+    let here = sides.into_iter();
+    here.filter_map(|(side, workload)| Some((side, resources.of(workload.as_ref()?))))
+        .collect()
 }
 
 struct Writer<'a> {
     measures: &'a mut Measures,
     edge: &'a EdgeState,
-    agent: &'a Arc<Resource>,
+    agent: &'a Resource,
     start_unix_ns: u64,
     ends: Attributes,
-    sides: Vec<(Side, Arc<Resource>)>,
+    sides: Vec<(Side, Resource)>,
 }
 
 impl Writer<'_> {
     fn add(
         &mut self,
         name: &'static MetricName,
-        resource: Arc<Resource>,
+        resource: Resource,
         attributes: Attributes,
         sample: Sample,
     ) {
@@ -163,7 +164,7 @@ impl Writer<'_> {
     fn observe(&mut self, name: &'static MetricName, extra: Attributes, sample: Sample) {
         let mut attributes = self.ends.clone();
         attributes.extend(extra);
-        let agent = Arc::clone(self.agent);
+        let agent = self.agent.clone();
         self.add(name, agent, attributes, sample);
     }
 
@@ -177,7 +178,7 @@ impl Writer<'_> {
     fn exchange_side(
         &mut self,
         side: Side,
-        resource: Arc<Resource>,
+        resource: Resource,
         id: &OperationId,
         counts: &OperationCounts,
     ) {
@@ -200,12 +201,12 @@ impl Writer<'_> {
             (attr::SPAN_KIND, side.span_kind().into()),
             (attr::STATUS_CODE, status.into()),
         ];
-        let agent = Arc::clone(self.agent);
+        let agent = self.agent.clone();
         let calls = Sample::Count(counts.calls);
         self.add(&names::SPANMETRICS_CALLS, agent, attributes.clone(), calls);
         let name = &names::SPANMETRICS_LATENCY;
         let durations = Sample::Seconds(Durations::fold(&counts.duration, name.bounds()));
-        self.add(name, Arc::clone(self.agent), attributes, durations);
+        self.add(name, self.agent.clone(), attributes, durations);
     }
 
     fn span_name(&self, id: &OperationId) -> Value {

@@ -119,14 +119,13 @@ impl Total {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::export::metrics::Resource;
     use crate::export::names::{EDGE_CALLS, TCP_OPEN, TCP_RTT};
 
     fn settle(ledger: &mut Ledger, start_unix_ns: u64, calls: u64) -> (u64, u64, u64, Sample) {
         let mut measures = Measures::new(1, 10);
-        let key = || -> SeriesKey { (Arc::default(), vec![]) };
+        let key = || -> SeriesKey { (Resource::default(), vec![]) };
         let point = |sample| Point {
             start_unix_ns,
             sample,

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt,
-    sync::Arc,
 };
 
 use super::{Durations, Resource};
@@ -111,7 +110,7 @@ impl Point {
 }
 
 /// Who and what a point is about.
-pub type SeriesKey = (Arc<Resource>, Attributes);
+pub type SeriesKey = (Resource, Attributes);
 
 /// All points of one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,8 +199,9 @@ mod tests {
     #[test]
     fn equal_series_add_up_and_a_full_family_folds() {
         let mut measures = Measures::new(9, 2);
-        let key =
-            |client: &str| -> SeriesKey { (Arc::default(), vec![(attr::CLIENT, client.into())]) };
+        let key = |client: &str| -> SeriesKey {
+            (Resource::default(), vec![(attr::CLIENT, client.into())])
+        };
         for (client, start, calls) in [
             ("a", 5, 1),
             ("b", 4, 2),
@@ -214,7 +214,10 @@ mod tests {
         let points = &measures.families["weir.edge.calls"].points;
         assert_eq!(points[&key("a")], count(3, 5));
         assert_eq!(points[&key("b")], count(4, 2));
-        let overflow = (Arc::default(), vec![(attr::OVERFLOW, Value::Flag(true))]);
+        let overflow = (
+            Resource::default(),
+            vec![(attr::OVERFLOW, Value::Flag(true))],
+        );
         assert_eq!(points[&overflow], count(1, 24));
         assert_eq!((measures.len(), measures.folded), (3, 2));
     }

@@ -13,4 +13,4 @@ pub mod resource;
 pub use durations::Durations;
 pub use ledger::Ledger;
 pub use measures::{Attributes, Family, Measures, Point, Sample, Value};
-pub use resource::{Host, Resource};
+pub use resource::{Host, Resource, Resources};

@@ -1,7 +1,5 @@
 //! Policies → verdict counts.
 
-use std::sync::Arc;
-
 use super::{Attributes, Measures, Point, Resource, Sample};
 use crate::{
     control::api::PolicyItem,
@@ -12,7 +10,7 @@ use crate::{
 pub fn add_policy(
     measures: &mut Measures,
     policy: &PolicyItem,
-    agent: &Arc<Resource>,
+    agent: &Resource,
     start_unix_ns: u64,
 ) {
     let verdicts = [
@@ -31,6 +29,6 @@ pub fn add_policy(
             start_unix_ns,
             sample: Sample::Count(flows),
         };
-        measures.add(&POLICY_VERDICTS, (Arc::clone(agent), attributes), point);
+        measures.add(&POLICY_VERDICTS, (agent.clone(), attributes), point);
     }
 }

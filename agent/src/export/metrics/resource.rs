@@ -1,20 +1,122 @@
 //! Who a point or span speaks for: OpenTelemetry resources of workloads and of weir itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::{
     export::names::attr,
     observe::model::{Endpoint, Workload, WorkloadKind},
 };
 
-/// Resource attributes in name order; equal attributes are one resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Resource(pub BTreeMap<String, String>);
+/// Resource attributes in name order; equal attributes are one resource. Clones are cheap and
+/// quick to compare, because every point of a collection carries one in its key.
+#[derive(Clone, Debug, Default)]
+pub struct Resource(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    fingerprint: u64,
+    attributes: BTreeMap<String, String>,
+}
 
 impl Resource {
+    /// The resource that `attributes` describe.
+    pub fn new(attributes: BTreeMap<String, String>) -> Self {
+        let mut fingerprint = weir_common::FNV_OFFSET;
+        for text in attributes.iter().flat_map(|(name, value)| [name, value]) {
+            let bytes = text.bytes().chain([0]);
+            fingerprint = bytes.fold(fingerprint, weir_common::fnv1a_step);
+        }
+        Self(Arc::new(Inner {
+            fingerprint,
+            attributes,
+        }))
+    }
+
+    /// All attributes.
+    pub fn attributes(&self) -> &BTreeMap<String, String> {
+        &self.0.attributes
+    }
+
     /// Value of an attribute.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.attributes.get(name).map(String::as_str)
+    }
+}
+
+impl Ord for Resource {
+    /// By fingerprint, so that long common prefixes of attributes cost nothing.
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        let fingerprints = self.0.fingerprint.cmp(&other.0.fingerprint);
+        fingerprints.then_with(|| self.0.attributes.cmp(&other.0.attributes))
+    }
+}
+
+impl PartialOrd for Resource {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Resource {}
+
+impl Hash for Resource {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.fingerprint.hash(state);
+    }
+}
+
+/// Resources of workloads and nameless ends, made once each.
+pub struct Resources<'a> {
+    host: &'a Host,
+    by_workload: HashMap<*const Workload, Resource>,
+    all: HashSet<Resource>,
+}
+
+impl<'a> Resources<'a> {
+    /// Resources on `host`.
+    pub fn new(host: &'a Host) -> Self {
+        Self {
+            host,
+            by_workload: HashMap::new(),
+            all: HashSet::new(),
+        }
+    }
+
+    /// The resource of a workload, which has to outlive `self`: its address is its key.
+    pub fn of(&mut self, workload: &'a Arc<Workload>) -> Resource {
+        if let Some(made) = self.by_workload.get(&Arc::as_ptr(workload)) {
+            return made.clone();
+        }
+        let made = self.interned(self.host.workload(workload));
+        self.by_workload.insert(Arc::as_ptr(workload), made.clone());
+        made
+    }
+
+    /// The resource of an end on this host that has no workload (yet).
+    pub fn unnamed(&mut self, end: &Endpoint) -> Resource {
+        self.interned(self.host.unnamed(end))
+    }
+
+    fn interned(&mut self, resource: Resource) -> Resource {
+        if let Some(there) = self.all.get(&resource) {
+            return there.clone();
+        }
+        self.all.insert(resource.clone());
+        resource
     }
 }
 
@@ -29,9 +131,9 @@ pub struct Host {
 
 impl Host {
     /// weir's own resource.
-    pub fn agent(&self) -> Arc<Resource> {
+    pub fn agent(&self) -> Resource {
         let instance = format!("weir@{}", self.name);
-        Arc::new(Resource(
+        Resource::new(
             [
                 (attr::SERVICE_NAME, "weir"),
                 (attr::SERVICE_VERSION, &self.version),
@@ -40,12 +142,12 @@ impl Host {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        ))
+        )
     }
 
     /// The resource of a workload. What the workload says of itself in
     /// `OTEL_RESOURCE_ATTRIBUTES` stands, except for its name, which weir has already settled.
-    pub fn workload(&self, workload: &Workload) -> Arc<Resource> {
+    pub fn workload(&self, workload: &Workload) -> Resource {
         let mut attributes = workload.attributes.clone();
         let mut offer = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
@@ -65,11 +167,11 @@ impl Host {
             offer(attr::K8S_NAMESPACE, workload.namespace.as_deref());
         }
         attributes.insert(attr::SERVICE_NAME.to_owned(), workload.service.clone());
-        Arc::new(Resource(attributes))
+        Resource::new(attributes)
     }
 
     /// The resource of an end on this host that has no workload (yet): what its endpoint tells.
-    pub fn unnamed(&self, end: &Endpoint) -> Arc<Resource> {
+    pub fn unnamed(&self, end: &Endpoint) -> Resource {
         let instance = end.instance.as_deref().unwrap_or(&end.service);
         let mut attributes: BTreeMap<String, String> = [
             (attr::SERVICE_NAME, end.service.clone()),
@@ -81,7 +183,7 @@ impl Host {
         if let Some(namespace) = &end.namespace {
             attributes.insert(attr::SERVICE_NAMESPACE.to_owned(), namespace.clone());
         }
-        Arc::new(Resource(attributes))
+        Resource::new(attributes)
     }
 
     /// Container ids and pod uids are unique in the world; all else only on its host.

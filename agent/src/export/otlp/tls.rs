@@ -53,7 +53,7 @@ pub fn for_http(target: &Target) -> Result<TlsConnector> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("read the OTLP certificate {}", file.display()))
+    std::fs::read(file).with_context(|| format!("read the OTLP PEM file {}", file.display()))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {

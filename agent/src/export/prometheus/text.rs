@@ -1,7 +1,11 @@
 //! Measures → Prometheus text and OpenMetrics text. Pure.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt::{Display, Write as _},
+};
 
 use crate::export::{
     metrics::{Durations, Family, Measures, Point, Resource, Sample, measures::Attributes},
@@ -72,14 +76,14 @@ fn header(text: &mut String, name: &MetricName, format: Format) {
 }
 
 /// Points by label text. Resources that differ only in what is not shown here fall together.
-fn by_labels(family: &Family) -> BTreeMap<String, Point> {
-    let mut points: BTreeMap<String, Point> = BTreeMap::new();
+fn by_labels(family: &Family) -> BTreeMap<String, Cow<'_, Point>> {
+    let mut points: BTreeMap<String, Cow<'_, Point>> = BTreeMap::new();
     for ((resource, attributes), point) in &family.points {
         let labels = labels(family.name, resource, attributes);
         match points.get_mut(&labels) {
-            Some(there) => there.merge(point.clone()),
+            Some(there) => there.to_mut().merge(point.clone()),
             None => {
-                points.insert(labels, point.clone());
+                points.insert(labels, Cow::Borrowed(point));
             }
         }
     }
@@ -118,11 +122,11 @@ fn label(labels: &mut String, name: &str, value: &str) {
 fn sample(text: &mut String, name: &MetricName, labels: &str, point: &Point) {
     let family = name.prometheus;
     match &point.sample {
-        Sample::Count(count) => line(text, family, "_total", labels, &count.to_string()),
+        Sample::Count(count) => line(text, family, "_total", labels, count),
         Sample::Seconds(durations) => histogram(text, name, labels, durations),
         gauge => {
             let level = number(gauge.level().unwrap_or_default());
-            line(text, family, "", labels, &level);
+            line(text, family, "", labels, level);
         }
     }
 }
@@ -134,20 +138,22 @@ fn histogram(text: &mut String, name: &MetricName, labels: &str, durations: &Dur
     let mut cumulative = 0;
     for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(&durations.counts) {
         cumulative += count;
-        let labels = format!("{labels}{comma}le=\"{bound}\"");
-        line(text, family, "_bucket", &labels, &cumulative.to_string());
+        push(
+            text,
+            format_args!("{family}_bucket{{{labels}{comma}le=\"{bound}\"}} {cumulative}\n"),
+        );
     }
-    line(text, family, "_count", labels, &cumulative.to_string());
+    line(text, family, "_count", labels, cumulative);
     line(
         text,
         family,
         "_sum",
         labels,
-        &number(durations.sum_seconds()),
+        number(durations.sum_seconds()),
     );
 }
 
-fn line(text: &mut String, family: &str, suffix: &str, labels: &str, value: &str) {
+fn line(text: &mut String, family: &str, suffix: &str, labels: &str, value: impl Display) {
     if labels.is_empty() {
         push(text, format_args!("{family}{suffix} {value}\n"));
     } else {

@@ -8,8 +8,9 @@ fn measure(edges: &[EdgeState]) -> Measures {
     let mut measures = Measures::new(5_000, 1_000);
     let host = host();
     let agent = host.agent();
+    let mut resources = Resources::new(&host);
     for edge in edges {
-        add_edge(&mut measures, edge, &host, &agent);
+        add_edge(&mut measures, edge, &mut resources, &agent);
     }
     measures
 }
@@ -19,7 +20,7 @@ fn lines(measures: &Measures, name: &str, labels: &[&str]) -> Vec<String> {
     let Some(family) = measures.families.get(name) else {
         return Vec::new();
     };
-    let line = |((resource, attributes), point): (&(Arc<Resource>, Attributes), &Point)| {
+    let line = |((resource, attributes), point): (&(Resource, Attributes), &Point)| {
         let chosen: Vec<String> = attributes
             .iter()
             .filter(|(name, _)| labels.contains(name))
@@ -33,7 +34,9 @@ fn lines(measures: &Measures, name: &str, labels: &[&str]) -> Vec<String> {
         let service = resource.get(attr::SERVICE_NAME).unwrap_or_default();
         format!("{service}{{{}}} {number}", chosen.join(","))
     };
-    family.points.iter().map(line).collect()
+    let mut lines: Vec<String> = family.points.iter().map(line).collect();
+    lines.sort();
+    lines
 }
 
 #[test]

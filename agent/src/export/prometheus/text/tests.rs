@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::export::{
     metrics::{Value, resource::tests::host},
@@ -8,19 +6,18 @@ use crate::export::{
 
 fn measures() -> Measures {
     let mut measures = Measures::new(9, 100);
-    let mut add =
-        |name: &'static MetricName, resource: &Arc<Resource>, label: Option<&str>, sample| {
-            let attributes: Attributes = label
-                .map(|value| (attr::SERVICE_PEER_NAME, Value::from(value)))
-                .into_iter()
-                .collect();
-            let start_unix_ns = 1;
-            let point = Point {
-                start_unix_ns,
-                sample,
-            };
-            measures.add(name, (Arc::clone(resource), attributes), point);
+    let mut add = |name: &'static MetricName, resource: &Resource, label: Option<&str>, sample| {
+        let attributes: Attributes = label
+            .map(|value| (attr::SERVICE_PEER_NAME, Value::from(value)))
+            .into_iter()
+            .collect();
+        let start_unix_ns = 1;
+        let point = Point {
+            start_unix_ns,
+            sample,
         };
+        measures.add(name, (resource.clone(), attributes), point);
+    };
     let agent = host().agent();
     let durations = Durations {
         counts: (0..15).collect(),
@@ -90,8 +87,8 @@ fn openmetrics_names_families_without_suffix_and_ends() {
 fn resources_that_look_alike_fall_together() {
     let mut measures = Measures::new(9, 100);
     for zone in ["a", "b"] {
-        let mut resource = Resource::clone(&host().agent());
-        resource.0.insert("zone".into(), zone.into());
+        let mut attributes = host().agent().attributes().clone();
+        attributes.insert("zone".into(), zone.into());
         let durations = Durations {
             counts: vec![1; 15],
             sum_ns: 1,
@@ -104,7 +101,7 @@ fn resources_that_look_alike_fall_together() {
         };
         measures.add(
             &names::HTTP_SERVER_DURATION,
-            (Arc::new(resource), vec![]),
+            (Resource::new(attributes), vec![]),
             point,
         );
     }

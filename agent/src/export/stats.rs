@@ -9,7 +9,7 @@ use std::{
 pub mod reason {
     /// The buffer had no room: the receiver was away too long.
     pub const BUFFER_FULL: &str = "buffer_full";
-    /// weir itself fell behind the daemon's exchanges.
+    /// weir itself fell behind the daemon: counted in exchanges, each of up to two spans.
     pub const LAGGED: &str = "lagged";
     /// An exchange without trace ids.
     pub const NO_IDS: &str = "no_ids";

@@ -1,0 +1,78 @@
+//! When an exchange counts as failed, and for whom.
+
+use std::fmt;
+
+/// Side of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The caller: 4xx and 5xx are its errors.
+    Client,
+    /// The callee: only 5xx are its errors.
+    Server,
+}
+
+impl Side {
+    /// Span kind as Tempo's span metrics write it.
+    pub const fn span_kind(self) -> &'static str {
+        match self {
+            Self::Client => "SPAN_KIND_CLIENT",
+            Self::Server => "SPAN_KIND_SERVER",
+        }
+    }
+}
+
+/// Why an exchange failed, as `error.type` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A status code that is an error on this side.
+    Status(u16),
+    /// No response came.
+    Unanswered,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Unanswered => f.write_str("unanswered"),
+        }
+    }
+}
+
+/// How `side` judges an HTTP status; 0 means that no response came.
+pub fn failure(status: u16, side: Side) -> Option<Failure> {
+    match (status, side) {
+        (0, _) => Some(Failure::Unanswered),
+        (500.., _) | (400..500, Side::Client) => Some(Failure::Status(status)),
+        _ => None,
+    }
+}
+
+/// Whether an edge counts the exchange as failed: the server's judgement, whoever measured it,
+/// so that an edge's error rate does not change when the other host gets a weir.
+pub fn edge_failed(status: u16) -> bool {
+    failure(status, Side::Server).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_4xx_is_an_error_of_the_client_only() {
+        let check = |status: u16, client: &str, server: &str| {
+            let said = |side| failure(status, side).map_or(String::new(), |f| f.to_string());
+            assert_eq!(
+                (said(Side::Client).as_str(), said(Side::Server).as_str()),
+                (client, server)
+            );
+        };
+        check(200, "", "");
+        check(302, "", "");
+        check(404, "404", "");
+        check(499, "499", "");
+        check(503, "503", "503");
+        check(0, "unanswered", "unanswered");
+        assert!(!edge_failed(429) && edge_failed(500) && edge_failed(0));
+    }
+}

@@ -123,6 +123,32 @@ pub struct PolicyFile {
     pub text: String,
 }
 
+/// One capability of this host, as `weir doctor` prints it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorItem {
+    /// Hook or requirement.
+    pub name: String,
+    /// True if it works here.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What weir cannot do without it.
+    pub lost_without: String,
+    /// Kernel that has it, e.g. `6.3`; empty if that does not depend on the kernel.
+    pub min_kernel: String,
+}
+
+/// What `weir off` took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffReport {
+    /// Programs detached.
+    pub programs: u64,
+    /// Pinned maps removed.
+    pub maps: u64,
+    /// Pinned links removed.
+    pub links: u64,
+}
+
 /// What the daemon answers. All calls are quick and never block on the kernel or the network.
 pub trait Answers: Send + Sync + 'static {
     /// How the daemon is.

@@ -18,8 +18,11 @@ use crate::observe::model::{
 
 /// Answers with fixed values; exchanges are whatever the test sends.
 pub struct Fixture {
+    /// What `tap` gives.
     pub exchanges: broadcast::Sender<Arc<Exchange>>,
+    /// Exchanges of the past.
     pub past: Vec<Exchange>,
+    /// Losses so far.
     pub ring_full: AtomicU64,
 }
 
@@ -39,6 +42,7 @@ impl Fixture {
     }
 }
 
+/// A unit of that name.
 pub fn endpoint(service: &str, addr: &str) -> Endpoint {
     Endpoint {
         service: service.into(),

@@ -16,6 +16,6 @@ mod session;
 pub mod wire;
 
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,28 @@
+//! `weir policy check`.
+
+use std::path::{Path, PathBuf};
+
+use super::files;
+use crate::{
+    cli::{Failure, out},
+    control::{
+        client::Client,
+        wire::{Ask, Request},
+    },
+};
+
+/// Checks policy files without applying them
+#[derive(clap::Args)]
+pub struct Args {
+    /// Files or folders; `-` reads stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+    let mut request = Request::new(Ask::PolicyCheck);
+    request.files = files::read(&args.files)?;
+    let names = Client::connect(socket)?.ask::<String>(&request)?.items;
+    out::say(&format!("ok: {}", super::list::names(&names)));
+    Ok(())
+}

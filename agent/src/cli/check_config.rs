@@ -33,7 +33,7 @@ A whole file:
 /// Checks the configuration files and shows the settings in force
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Configuration file; conf.d/*.toml beside it are read, too [default: /etc/weir/weir.toml]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub struct Args {
     output: Output,
 }
 
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     let file = args.file.or(args.config);
     let loaded = config::load(file.as_deref(), Overrides::default())
         .map_err(|error| Failure::failed(error.to_string()))?;

@@ -12,12 +12,12 @@ Examples:
 /// What this host and kernel can do for weir, and what is lost where they cannot
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     output: Output,
 }
 
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     let items = rooms::doctor()?;
     let missing = items.iter().filter(|item| !item.ok).count();
     let total = items.len();

@@ -21,12 +21,12 @@ Examples:
 /// Edges: who calls whom, how often, how fast, with which errors
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     list: args::List,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let request = Request::new(Ask::Edges);
     list::run::<EdgeItem>(request, args.list, Follow::Repeat, None, socket)
 }

@@ -19,12 +19,12 @@ Examples:
 /// Live connections; with -f connections as they open, report and close
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     list: args::List,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let request = Request::new(Ask::Flows);
     list::run::<FlowItem>(request, args.list, Follow::Stream, None, socket)
 }

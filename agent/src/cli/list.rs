@@ -49,11 +49,17 @@ pub fn run<R: Row + DeserializeOwned>(
     }
     let client = Client::connect(socket)?;
     if !request.follow {
-        return print(&client.ask::<R>(&request)?, output);
+        let mut answer = client.ask::<R>(&request)?;
+        // The latest stand last.
+        let count = answer.items.len() as u64;
+        let surplus = count.saturating_sub(most.unwrap_or(count));
+        answer.items.drain(..surplus as usize);
+        return print(&answer, output);
     }
+    let past = request.filter.since_seconds.is_some();
     let stopper = client.stopper().map_err(anyhow::Error::from)?;
     let stop = stop::watch(stopper, list.duration)?;
-    let mut printer = Printer::<R>::new(output, follow, most);
+    let mut printer = Printer::<R>::new(output, follow, most, past);
     let mut result = Ok(());
     client.follow::<R>(
         &request,
@@ -112,6 +118,8 @@ struct Printer<R: Row> {
     output: Output,
     follow: Follow,
     table: StreamTable,
+    /// The stream begins with the past.
+    past: bool,
     /// Items still wanted.
     left: u64,
     headed: bool,
@@ -121,13 +129,14 @@ struct Printer<R: Row> {
 }
 
 impl<R: Row> Printer<R> {
-    fn new(output: Output, follow: Follow, most: Option<u64>) -> Self {
+    fn new(output: Output, follow: Follow, most: Option<u64>, past: bool) -> Self {
         let style = out::style(output.output == Format::Wide, output.no_headers);
         Self {
             out: Out::new(),
             output,
             follow,
             table: StreamTable::new::<R>(style),
+            past,
             left: most.unwrap_or(u64::MAX),
             headed: output.no_headers,
             answer: None,
@@ -151,11 +160,12 @@ impl<R: Row> Printer<R> {
                 self.repeat_when_whole()?;
             }
             (Event::Head(head), Follow::Stream) => {
-                // What was lost before the stream began concerns the past that it begins with.
-                if head.lost.values().sum::<u64>() > 0
+                // What was lost before the stream began concerns only the past.
+                if self.past
                     && let Some(sentence) = loss::sentence(head.completeness, &head.lost)
                 {
-                    self.out.say(&format!("before this stream: {sentence}"))?;
+                    self.out
+                        .say(&format!("before this stream began: {sentence}"))?;
                 }
             }
             (Event::Item(item), Follow::Stream) => {

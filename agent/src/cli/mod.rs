@@ -20,7 +20,7 @@ mod off;
 mod out;
 mod policy;
 mod replay;
-pub mod rooms;
+mod rooms;
 pub mod run;
 mod services;
 mod status;
@@ -34,8 +34,8 @@ pub use failure::Failure;
 const ABOUT: &str = "\
 Watches and regulates the traffic between services on a Linux host, from the kernel.
 
-`weir run` starts the daemon (as root). Every other command asks it over its socket, except \
-replay, check-config and completion, which need no daemon.";
+`weir run` starts the daemon (as root); the other commands ask it over its socket. off, doctor,
+replay, check-config and completion need no daemon.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,7 +50,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 daemon unreachable, 4 permission";
 
 #[derive(Parser)]
 #[command(name = "weir", version, about = ABOUT, after_help = EXAMPLES)]
-#[command(propagate_version = true, disable_help_subcommand = true)]
+#[command(propagate_version = true)]
 struct Cli {
     /// Socket of the daemon [default: /run/weir/weir.sock]
     #[arg(

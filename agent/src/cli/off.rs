@@ -14,7 +14,7 @@ use crate::view::json;
 /// Policies stop being enforced at once; connections live on. A running daemon should be ended
 /// first, or it will say that its programs have gone.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
@@ -29,7 +29,7 @@ enum Form {
     Json,
 }
 
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     rooms::need_rights("weir off")?;
     let report = rooms::off()?;
     if matches!(args.output, Form::Json) {

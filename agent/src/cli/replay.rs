@@ -15,11 +15,11 @@ Examples:
 /// Prints the exchanges in a packet capture (pcap or pcapng)
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Capture file
     file: PathBuf,
 }
 
-pub fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(args: Args) -> Result<(), Failure> {
     Ok(rooms::replay(&args.file)?)
 }

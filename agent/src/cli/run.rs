@@ -19,14 +19,14 @@ Examples:
 /// Starts the daemon: loads the programs, watches, enforces, answers
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
-    pub settings: Settings,
+    settings: Settings,
 }
 
 /// Settings that flags can override.
 #[derive(clap::Args)]
-pub struct Settings {
+struct Settings {
     /// Configuration file; conf.d/*.toml beside it are read, too [default: /etc/weir/weir.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -60,7 +60,7 @@ enum Protocol {
 
 impl Settings {
     /// Reads files and flags.
-    pub fn load(self, socket: Option<PathBuf>) -> Result<config::Loaded, Failure> {
+    fn load(self, socket: Option<PathBuf>) -> Result<config::Loaded, Failure> {
         let overrides = Overrides {
             socket,
             state: self.state,
@@ -78,7 +78,7 @@ impl Settings {
     }
 }
 
-pub fn run(args: Args, socket: Option<PathBuf>) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: Option<PathBuf>) -> Result<(), Failure> {
     rooms::need_rights("weir run")?;
     start(args.settings.load(socket)?.config)
 }

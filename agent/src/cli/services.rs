@@ -20,12 +20,12 @@ Examples:
 /// Services with what they serve: rate, errors, latency, callers
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     list: args::List,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let request = Request::new(Ask::Services);
     list::run::<ServiceItem>(request, args.list, Follow::Repeat, None, socket)
 }

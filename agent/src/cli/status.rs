@@ -28,12 +28,12 @@ Examples:
 /// How the daemon is: traffic, completeness, hooks, exporters
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     output: Output,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let answer = Client::connect(socket)?.ask::<Status>(&Request::new(Ask::Status))?;
     let wide = match args.output.output {
         Format::Table => false,

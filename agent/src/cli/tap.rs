@@ -25,7 +25,7 @@ Examples:
 /// Exchanges (a request with its response), as they happen
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     list: args::List,
     /// End after so many exchanges
@@ -33,7 +33,7 @@ pub struct Args {
     count: Option<u64>,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let mut list = args.list;
     let past = list.filters.since.is_some() || list.output.output == Format::Json;
     list.follow |= !past;

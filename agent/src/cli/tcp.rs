@@ -19,12 +19,12 @@ Examples:
 /// TCP under the edges: connects, resets, retransmits, round-trip times
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     list: args::List,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let request = Request::new(Ask::Tcp);
     list::run::<TcpItem>(request, args.list, Follow::Repeat, None, socket)
 }

@@ -19,12 +19,12 @@ Examples:
 /// Recent policy decisions; with -f decisions as they are made
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     list: args::List,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let request = Request::new(Ask::Verdicts);
     list::run::<VerdictItem>(request, args.list, Follow::Stream, None, socket)
 }

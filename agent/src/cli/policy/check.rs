@@ -13,13 +13,13 @@ use crate::{
 
 /// Checks policy files without applying them
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Files or folders; `-` reads stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let mut request = Request::new(Ask::PolicyCheck);
     request.files = files::read(&args.files)?;
     let names = Client::connect(socket)?.ask::<String>(&request)?.items;

@@ -12,13 +12,13 @@ use crate::{
 
 /// Removes policies by name
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Names, as `weir policy list` shows them
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     for name in args.names {
         let mut request = Request::new(Ask::PolicyDelete);
         request.name = Some(name.clone());

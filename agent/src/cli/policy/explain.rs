@@ -23,7 +23,7 @@ Examples:
 /// Says what would be decided for a flow, by which policy, and why
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Caller: a service or an address
     #[arg(long, value_name = "WHO")]
     from: String,
@@ -50,7 +50,7 @@ enum Form {
     Json,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let mut request = Request::new(Ask::PolicyExplain);
     request.explain = Some(ExplainQuery {
         from: args.from,

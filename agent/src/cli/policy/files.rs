@@ -8,7 +8,7 @@ use std::{
 use crate::{cli::Failure, control::api::PolicyFile};
 
 /// Reads each path: a file, a folder (its `*.yaml` and `*.yml` in name order), or `-` for stdin.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicyFile>, Failure> {
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<PolicyFile>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {

@@ -20,7 +20,7 @@ use crate::{
 
 /// Policies in force, with what each let through and refused
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
@@ -46,7 +46,7 @@ enum Form {
     Yaml,
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     let answer = Client::connect(socket)?.ask::<PolicyItem>(&Request::new(Ask::Policies))?;
     let output = match args.output {
         Form::Table => Format::Table,
@@ -66,7 +66,7 @@ pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
 }
 
 /// `a, b and 3 more`.
-pub fn names(names: &[String]) -> String {
+pub(super) fn names(names: &[String]) -> String {
     match names.len() {
         0 => "no policies".into(),
         1..=8 => names.join(", "),

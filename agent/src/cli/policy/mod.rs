@@ -24,7 +24,7 @@ Examples:
 /// Policies: check, apply, list, delete, explain
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -38,7 +38,7 @@ enum Verb {
     Explain(explain::Args),
 }
 
-pub fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
     match args.verb {
         Verb::Check(args) => check::run(args, socket),
         Verb::Apply(args) => apply::run(args, socket),

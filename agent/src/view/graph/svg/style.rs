@@ -79,7 +79,7 @@ pub fn sheet() -> String {
     colors(&mut sheet, Heat::color);
     let mut night = DARK.to_owned();
     colors(&mut night, dark);
-    let _ = write!(sheet, "@media (prefers-color-scheme:dark){{{night}}}\n");
+    let _ = writeln!(sheet, "@media (prefers-color-scheme:dark){{{night}}}");
     sheet
 }
 

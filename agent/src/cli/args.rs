@@ -38,19 +38,19 @@ pub struct Filters {
     /// Only what was seen within this time: 10s, 5m, 24h, 1h30m
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub since: Option<f64>,
-    /// Client service; `*` stands for any text, `namespace/service` is understood
-    #[arg(long, value_name = "SERVICE")]
+    /// Client: a service, `namespace/service`, or an address
+    #[arg(long, value_name = "WHO")]
     pub from: Option<String>,
-    /// Server service
-    #[arg(long, value_name = "SERVICE")]
+    /// Server: the same
+    #[arg(long, value_name = "WHOM")]
     pub to: Option<String>,
-    /// Client or server service
+    /// Client or server: the same
     #[arg(long, value_name = "SERVICE")]
     pub service: Option<String>,
     /// Protocol: http, tls, tcp, …
     #[arg(long)]
     pub protocol: Option<String>,
-    /// Status: 404, or a class like 5xx
+    /// Status: 404, a class like 5xx, or `none` for no response
     #[arg(long, value_parser = status)]
     pub status: Option<String>,
     /// Verdict: allow, deny, audit
@@ -123,11 +123,18 @@ pub fn seconds(text: &str) -> Result<f64, String> {
 
 fn status(text: &str) -> Result<String, String> {
     let class = text.to_ascii_lowercase();
-    let known = matches!(class.as_str(), "1xx" | "2xx" | "3xx" | "4xx" | "5xx");
-    if known || text.parse::<u16>().is_ok_and(|code| code < 1000) {
+    let known = matches!(
+        class.as_str(),
+        "none" | "1xx" | "2xx" | "3xx" | "4xx" | "5xx"
+    );
+    if known
+        || text
+            .parse::<u16>()
+            .is_ok_and(|code| (1..1000).contains(&code))
+    {
         return Ok(class);
     }
-    Err("write a code like 404, a class like 5xx, or 0 for no response".into())
+    Err("write a code like 404, a class like 5xx, or none for no response".into())
 }
 
 #[cfg(test)]
@@ -164,6 +171,8 @@ mod tests {
     #[test]
     fn statuses() {
         for (text, ok) in [
+            ("none", true),
+            ("0", false),
             ("404", true),
             ("5xx", true),
             ("5XX", true),

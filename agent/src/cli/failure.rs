@@ -59,7 +59,7 @@ impl Failure {
                 true => ("\u{1b}[31m", "\u{1b}[0m"),
                 false => ("", ""),
             };
-            eprintln!("{red}weir:{plain} {}", self.message.trim_end());
+            super::out::say(&format!("{red}weir:{plain} {}", self.message.trim_end()));
         }
         ExitCode::from(self.code)
     }

@@ -27,31 +27,33 @@ impl Stop {
 /// Watches in a thread for an interrupt or the end of `duration` (seconds), then asks the
 /// daemon to end the stream. A second interrupt ends the process at once.
 pub fn watch(stopper: Stopper, duration: Option<f64>) -> Result<Stop, Failure> {
-    let stop = Stop::default();
-    let asked = stop.clone();
+    let failed = |error| Failure::failed(format!("cannot watch for interrupts: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("cannot watch for interrupts: {error}")))?;
+        .map_err(failed)?;
+    // Registered before this returns: an interrupt that comes at once must not kill the process.
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        (interrupt, signal(SignalKind::terminate()).map_err(failed)?)
+    };
+    let stop = Stop::default();
+    let asked = stop.clone();
     std::thread::spawn(move || {
         runtime.block_on(async {
-            if let (Ok(mut interrupt), Ok(mut terminate)) = (
-                signal(SignalKind::interrupt()),
-                signal(SignalKind::terminate()),
-            ) {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    () = sleep(duration) => {}
-                }
-                asked.0.store(true, Ordering::Relaxed);
-                stopper.stop();
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                std::process::exit(130);
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                () = sleep(duration) => {}
             }
+            asked.0.store(true, Ordering::Relaxed);
+            stopper.stop();
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            std::process::exit(130);
         });
     });
     Ok(stop)

@@ -175,6 +175,8 @@ pub trait Answers: Send + Sync + 'static {
     fn follow_verdicts(&self) -> broadcast::Receiver<Arc<VerdictItem>>;
     /// Policies loaded.
     fn policies(&self) -> Vec<PolicyItem>;
+    /// The policies loaded as YAML documents that `weir policy apply` takes again.
+    fn policies_yaml(&self) -> String;
     /// Adds or replaces the policies of `files`, all or nothing; returns the names applied.
     fn policy_apply(&self, files: &[PolicyFile]) -> Result<Vec<String>, Vec<Refusal>>;
     /// Checks without applying.

@@ -29,6 +29,7 @@ pub fn reply(request: &Request, answers: &dyn Answers) -> Result<Vec<u8>, WireEr
         Ask::Exchanges => Ok(lines(&answers.exchanges(filter))),
         Ask::Verdicts => Ok(lines(&answers.verdicts(filter))),
         Ask::Policies => Ok(lines(&whole(answers.policies()))),
+        Ask::PoliciesYaml => Ok(lines(&whole(vec![answers.policies_yaml()]))),
         Ask::PolicyApply => names(answers.policy_apply(&request.files)),
         Ask::PolicyCheck => names(answers.policy_check(&request.files)),
         Ask::PolicyDelete => delete(request, answers),

@@ -138,6 +138,9 @@ impl Answers for Fixture {
     fn policies(&self) -> Vec<PolicyItem> {
         Vec::new()
     }
+    fn policies_yaml(&self) -> String {
+        String::new()
+    }
     fn policy_apply(&self, files: &[PolicyFile]) -> Result<Vec<String>, Vec<Refusal>> {
         self.policy_check(files)
     }

@@ -38,6 +38,8 @@ pub enum Ask {
     Verdicts,
     /// Policies loaded.
     Policies,
+    /// Policies loaded as YAML text: one item.
+    PoliciesYaml,
     /// Adds or replaces `files`, all or nothing; items are the names.
     PolicyApply,
     /// Checks `files`; items are the names.

@@ -129,6 +129,9 @@ impl Answers for Fixed {
         };
         vec![policy]
     }
+    fn policies_yaml(&self) -> String {
+        "kind: TrafficPolicy\n".into()
+    }
     fn policy_apply(&self, files: &[PolicyFile]) -> Result<Vec<String>, Vec<Refusal>> {
         match files.iter().find(|file| file.text.contains("nonsense")) {
             None => Ok(files.iter().map(|file| file.name.clone()).collect()),

@@ -42,27 +42,33 @@ enum Form {
     Jsonl,
     /// Comma-separated
     Csv,
-    /// The items as YAML
+    /// The policies themselves, as `weir policy apply` takes them
     Yaml,
 }
 
 pub(super) fn run(args: Args, socket: &Path) -> Result<(), Failure> {
+    if matches!(args.output, Form::Yaml) {
+        return yaml(socket);
+    }
     let answer = Client::connect(socket)?.ask::<PolicyItem>(&Request::new(Ask::Policies))?;
     let output = match args.output {
-        Form::Table => Format::Table,
         Form::Wide => Format::Wide,
         Form::Json => Format::Json,
         Form::Jsonl => Format::Jsonl,
         Form::Csv => Format::Csv,
-        Form::Yaml => {
-            let text = serde_norway::to_string(&answer.items).map_err(anyhow::Error::from)?;
-            let mut out = Out::new();
-            out.text(&text)?;
-            return out.flush();
-        }
+        Form::Table | Form::Yaml => Format::Table,
     };
     let no_headers = args.no_headers;
     list::print(&answer, Output { output, no_headers })
+}
+
+fn yaml(socket: &Path) -> Result<(), Failure> {
+    let request = Request::new(Ask::PoliciesYaml);
+    let mut out = Out::new();
+    for text in Client::connect(socket)?.ask::<String>(&request)?.items {
+        out.text(&text)?;
+    }
+    out.flush()
 }
 
 /// `a, b and 3 more`.

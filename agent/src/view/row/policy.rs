@@ -79,9 +79,15 @@ pub fn refusal(refusal: &Refusal) -> String {
         0 => file,
         line => format!("{file}:{line}"),
     };
-    let (reason, remedy) = (&refusal.reason, &refusal.remedy);
+    let (reason, remedy) = (lines(&refusal.reason), lines(&refusal.remedy));
     if remedy.is_empty() {
         return format!("{place}: {reason}\n");
     }
     format!("{place}: {reason}\n  remedy: {remedy}\n")
+}
+
+/// Text of several lines made harmless for a terminal, later lines indented.
+fn lines(text: &str) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(unit::printable).collect();
+    lines.join("\n    ")
 }

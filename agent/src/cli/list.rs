@@ -80,6 +80,17 @@ pub fn run<R: Row + DeserializeOwned>(
 /// Prints a whole answer.
 pub fn print<R: Row>(answer: &Answer<R>, output: Output) -> Result<(), Failure> {
     let mut out = Out::new();
+    print_items(&mut out, answer, output)?;
+    // The document says it itself.
+    if output.output != Format::Json
+        && let Some(sentence) = loss::sentence(answer.completeness, &answer.lost)
+    {
+        out.say(&sentence)?;
+    }
+    out.flush()
+}
+
+fn print_items<R: Row>(out: &mut Out, answer: &Answer<R>, output: Output) -> Result<(), Failure> {
     let style = out::style(output.output == Format::Wide, output.no_headers);
     match output.output {
         Format::Table | Format::Wide => {
@@ -103,12 +114,6 @@ pub fn print<R: Row>(answer: &Answer<R>, output: Output) -> Result<(), Failure> 
             }
         }
     }
-    // The document says it itself.
-    if output.output != Format::Json
-        && let Some(sentence) = loss::sentence(answer.completeness, &answer.lost)
-    {
-        out.say(&sentence)?;
-    }
     out.flush()
 }
 
@@ -126,6 +131,8 @@ struct Printer<R: Row> {
     /// A repeated list is printed when it is whole.
     answer: Option<(Answer<R>, u64)>,
     notice: Notice,
+    /// What was last said about the loss of a repeated list.
+    told: Option<String>,
 }
 
 impl<R: Row> Printer<R> {
@@ -141,6 +148,7 @@ impl<R: Row> Printer<R> {
             headed: output.no_headers,
             answer: None,
             notice: Notice::default(),
+            told: None,
         }
     }
 
@@ -201,9 +209,9 @@ impl<R: Row> Printer<R> {
         let Some((answer, _)) = whole else {
             return Ok(());
         };
-        let output = self.output.output;
-        if !matches!(output, Format::Table | Format::Wide) {
-            return answer.items.iter().try_for_each(|item| self.item(item));
+        if !matches!(self.output.output, Format::Table | Format::Wide) {
+            answer.items.iter().try_for_each(|item| self.item(item))?;
+            return self.loss(&answer, false);
         }
         // On a terminal the list is redrawn in place; in a file one stands below the other.
         let before = match (out::is_terminal(), self.headed) {
@@ -213,8 +221,20 @@ impl<R: Row> Printer<R> {
         };
         self.headed = true;
         self.out.text(before)?;
-        self.out.flush()?;
-        print(&answer, self.output)
+        print_items(&mut self.out, &answer, self.output)?;
+        self.loss(&answer, out::is_terminal())
+    }
+
+    /// Says what an answer lacks, where that is new or what was said is not on the screen any
+    /// more.
+    fn loss(&mut self, answer: &Answer<R>, again: bool) -> Result<(), Failure> {
+        let sentence = loss::sentence(answer.completeness, &answer.lost);
+        let news = again || sentence != self.told;
+        self.told = sentence;
+        match &self.told {
+            Some(sentence) if news => self.out.say(sentence),
+            _ => Ok(()),
+        }
     }
 
     fn notice(&mut self, notice: Notice) -> Result<(), Failure> {

@@ -13,6 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Failure;
 use crate::control::client::Stopper;
 
+/// How long the daemon has to send what still waits.
+const GRACE: Duration = Duration::from_secs(3);
+
 /// Tells whether the end of the stream was asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
@@ -25,7 +28,7 @@ impl Stop {
 }
 
 /// Watches in a thread for an interrupt or the end of `duration` (seconds), then asks the
-/// daemon to end the stream. A second interrupt ends the process at once.
+/// daemon to end the stream. A second interrupt, or a daemon that does not end it, cuts it off.
 pub fn watch(stopper: Stopper, duration: Option<f64>) -> Result<Stop, Failure> {
     let failed = |error| Failure::failed(format!("cannot watch for interrupts: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -52,8 +55,9 @@ pub fn watch(stopper: Stopper, duration: Option<f64>) -> Result<Stop, Failure> {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                () = tokio::time::sleep(GRACE) => {}
             }
-            std::process::exit(130);
+            stopper.cut();
         });
     });
     Ok(stop)

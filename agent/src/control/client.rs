@@ -121,31 +121,42 @@ impl Client {
         mut self,
         request: &Request,
         stopped: impl Fn() -> bool,
-        mut each: impl FnMut(Event<T>) -> ControlFlow<()>,
+        each: impl FnMut(Event<T>) -> ControlFlow<()>,
     ) -> Result<(), ClientError> {
         self.send(request)?;
+        match self.events(each) {
+            Ok(ControlFlow::Break(())) => Ok(()),
+            Ok(ControlFlow::Continue(())) if !stopped() => Err(self.gone()),
+            Err(error @ ClientError::Refused(_)) => Err(error),
+            // A stream that had to be cut off may end within a line.
+            Err(error) if !stopped() => Err(error),
+            Ok(ControlFlow::Continue(())) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Hands over events; `Continue` when the stream ended by itself.
+    fn events<T: DeserializeOwned>(
+        &mut self,
+        mut each: impl FnMut(Event<T>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ClientError> {
         let mut left = 0;
-        let mut expects_head = true;
         loop {
-            let event = if expects_head {
-                let Some(head) = self.line::<Head>()? else {
-                    break;
-                };
-                left = head.items.unwrap_or(u64::MAX);
-                Event::Head(head)
-            } else {
-                let Some(event) = self.event()? else { break };
-                if matches!(event, Event::Item(_)) {
-                    left -= 1;
-                }
-                event
+            let next = match left {
+                0 => self.line::<Head>()?.map(Event::Head),
+                _ => self.event()?,
             };
-            expects_head = left == 0;
+            let Some(event) = next else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            match &event {
+                Event::Head(head) => left = head.items.unwrap_or(u64::MAX),
+                Event::Item(_) => left -= 1,
+                Event::Notice(_) => {}
+            }
             if each(event).is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
         }
-        if stopped() { Ok(()) } else { Err(self.gone()) }
     }
 
     fn stream(&self) -> &UnixStream {
@@ -241,6 +252,11 @@ impl Stopper {
     /// Tells the daemon that nothing more is wanted; the stream then ends by itself.
     pub fn stop(&self) {
         let _ = self.0.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the stream at once, whatever the daemon does.
+    pub fn cut(&self) {
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 

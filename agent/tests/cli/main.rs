@@ -1,9 +1,10 @@
 //! The binary from outside: exit codes, what goes to stdout and what to stderr, closed pipes.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     process::Stdio,
     sync::atomic::Ordering,
+    time::{Duration, Instant},
 };
 
 use weir::observe::model::EdgeItem;
@@ -282,4 +283,26 @@ fn completions_are_printed_for_each_shell() {
         ended.check(0, "");
         assert!(ended.out.contains("check-config"), "{shell}");
     }
+}
+
+#[test]
+fn a_daemon_that_hangs_does_not_hold_the_client() {
+    let host = Host::empty("hangs");
+    let listener = std::os::unix::net::UnixListener::bind(host.socket()).unwrap();
+    let hanging = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let half = b"{\"v\":1,\"completeness\":1,\"lost\":{}}\n{\"ts\":1,";
+        stream.write_all(half).unwrap();
+        // It reads what comes, but says nothing more until the client is gone.
+        let _ = stream.read_to_end(&mut Vec::new());
+        std::thread::sleep(Duration::from_secs(8));
+    });
+    let began = Instant::now();
+    host.run(&["tap", "--for", "100ms"]).check(0, "");
+    assert!(
+        began.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        began.elapsed()
+    );
+    hanging.join().unwrap();
 }

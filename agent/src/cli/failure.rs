@@ -5,7 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::control::{bind::BindError, client::ClientError};
+use crate::{
+    control::{api::Refusal, bind::BindError, client::ClientError},
+    view::row,
+};
 
 /// An end that is not plain success: an exit code and what to say on stderr.
 #[derive(Debug)]
@@ -37,6 +40,16 @@ impl Failure {
             code: 4,
             message: message.into(),
         }
+    }
+
+    /// Exit 1: policies were refused, each for its reason.
+    pub fn refused(reason: &str, refusals: &[Refusal]) -> Self {
+        let mut message = reason.to_owned();
+        for refusal in refusals {
+            message.push('\n');
+            message.push_str(row::refusal(refusal).trim_end());
+        }
+        Self::failed(message)
     }
 
     /// Exit 0 at once: whoever read stdout has gone.
@@ -72,17 +85,15 @@ impl From<ClientError> for Failure {
             ClientError::Permission { .. } => 4,
             ClientError::Refused(_) => 1,
         };
-        let mut message = error.to_string();
-        if let ClientError::Refused(refused) = &error
-            && !refused.refusals.is_empty()
-        {
-            message = refused.reason.clone();
-            for refusal in &refused.refusals {
-                message.push('\n');
-                message.push_str(crate::view::row::refusal(refusal).trim_end());
+        match &error {
+            ClientError::Refused(refused) if !refused.refusals.is_empty() => {
+                Self::refused(&refused.reason, &refused.refusals)
             }
+            _ => Self {
+                code,
+                message: error.to_string(),
+            },
         }
-        Self { code, message }
     }
 }
 

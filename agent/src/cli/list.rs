@@ -7,20 +7,14 @@ use serde::de::DeserializeOwned;
 use super::{
     Failure,
     args::{Format, List, Output},
+    follow::Printer,
     out::{self, Out},
     stop,
 };
 use crate::{
-    control::{
-        client::{Client, Event},
-        wire::{Head, Notice, Request},
-    },
+    control::{client::Client, wire::Request},
     observe::model::Answer,
-    view::{
-        csv, json, loss,
-        row::Row,
-        table::{self, StreamTable},
-    },
+    view::{csv, json, loss, row::Row, table},
 };
 
 /// How a followed list goes on.
@@ -90,7 +84,11 @@ pub fn print<R: Row>(answer: &Answer<R>, output: Output) -> Result<(), Failure> 
     out.flush()
 }
 
-fn print_items<R: Row>(out: &mut Out, answer: &Answer<R>, output: Output) -> Result<(), Failure> {
+pub(super) fn print_items<R: Row>(
+    out: &mut Out,
+    answer: &Answer<R>,
+    output: Output,
+) -> Result<(), Failure> {
     let style = out::style(output.output == Format::Wide, output.no_headers);
     match output.output {
         Format::Table | Format::Wide => {
@@ -115,166 +113,6 @@ fn print_items<R: Row>(out: &mut Out, answer: &Answer<R>, output: Output) -> Res
         }
     }
     out.flush()
-}
-
-/// Prints what a followed list brings.
-struct Printer<R: Row> {
-    out: Out,
-    output: Output,
-    follow: Follow,
-    table: StreamTable,
-    /// The stream begins with the past.
-    past: bool,
-    /// Items still wanted.
-    left: u64,
-    headed: bool,
-    /// A repeated list is printed when it is whole.
-    answer: Option<(Answer<R>, u64)>,
-    notice: Notice,
-    /// What was last said about the loss of a repeated list.
-    told: Option<String>,
-}
-
-impl<R: Row> Printer<R> {
-    fn new(output: Output, follow: Follow, most: Option<u64>, past: bool) -> Self {
-        let style = out::style(output.output == Format::Wide, output.no_headers);
-        Self {
-            out: Out::new(),
-            output,
-            follow,
-            table: StreamTable::new::<R>(style),
-            past,
-            left: most.unwrap_or(u64::MAX),
-            headed: output.no_headers,
-            answer: None,
-            notice: Notice::default(),
-            told: None,
-        }
-    }
-
-    /// Prints an event; false when no more is wanted.
-    fn event(&mut self, event: Event<R>) -> Result<bool, Failure> {
-        match (event, self.follow) {
-            (Event::Notice(notice), _) => self.notice(notice)?,
-            (Event::Head(head), Follow::Repeat) => {
-                let count = head.items.unwrap_or(0);
-                self.answer = Some((empty(head), count));
-                self.repeat_when_whole()?;
-            }
-            (Event::Item(item), Follow::Repeat) => {
-                if let Some((answer, _)) = &mut self.answer {
-                    answer.items.push(item);
-                }
-                self.repeat_when_whole()?;
-            }
-            (Event::Head(head), Follow::Stream) => {
-                // What was lost before the stream began concerns only the past.
-                if self.past
-                    && let Some(sentence) = loss::sentence(head.completeness, &head.lost)
-                {
-                    self.out
-                        .say(&format!("before this stream began: {sentence}"))?;
-                }
-            }
-            (Event::Item(item), Follow::Stream) => {
-                self.item(&item)?;
-                self.left -= 1;
-                return Ok(self.left > 0);
-            }
-        }
-        Ok(true)
-    }
-
-    fn item(&mut self, item: &R) -> Result<(), Failure> {
-        match self.output.output {
-            Format::Table | Format::Wide => {
-                let row = self.table.row(item, out::now());
-                self.out.text(&row)?;
-            }
-            Format::Json | Format::Jsonl => self.out.text(&json::line(item))?,
-            Format::Csv => {
-                if !std::mem::replace(&mut self.headed, true) {
-                    self.out.text(&csv::header(R::PATHS))?;
-                }
-                self.out.text(&csv::record(item, R::PATHS))?;
-            }
-        }
-        self.out.flush()
-    }
-
-    fn repeat_when_whole(&mut self) -> Result<(), Failure> {
-        let whole = self
-            .answer
-            .take_if(|(answer, count)| answer.items.len() as u64 == *count);
-        let Some((answer, _)) = whole else {
-            return Ok(());
-        };
-        if !matches!(self.output.output, Format::Table | Format::Wide) {
-            answer.items.iter().try_for_each(|item| self.item(item))?;
-            return self.loss(&answer, false);
-        }
-        // On a terminal the list is redrawn in place; in a file one stands below the other.
-        let before = match (out::is_terminal(), self.headed) {
-            (true, _) => "\u{1b}[H\u{1b}[2J",
-            (false, true) => "\n",
-            (false, false) => "",
-        };
-        self.headed = true;
-        self.out.text(before)?;
-        print_items(&mut self.out, &answer, self.output)?;
-        self.loss(&answer, out::is_terminal())
-    }
-
-    /// Says what an answer lacks, where that is new or what was said is not on the screen any
-    /// more.
-    fn loss(&mut self, answer: &Answer<R>, again: bool) -> Result<(), Failure> {
-        let sentence = loss::sentence(answer.completeness, &answer.lost);
-        let news = again || sentence != self.told;
-        self.told = sentence;
-        match &self.told {
-            Some(sentence) if news => self.out.say(sentence),
-            _ => Ok(()),
-        }
-    }
-
-    fn notice(&mut self, notice: Notice) -> Result<(), Failure> {
-        let changed = notice != self.notice;
-        self.notice = notice;
-        match changed && !self.notice.is_clean() {
-            true => self.out.say(&missed(&self.notice)),
-            false => Ok(()),
-        }
-    }
-
-    fn end(mut self) -> Result<(), Failure> {
-        self.out.flush()
-    }
-}
-
-fn empty<R>(head: Head) -> Answer<R> {
-    Answer {
-        v: head.v,
-        completeness: head.completeness,
-        lost: head.lost,
-        items: Vec::new(),
-    }
-}
-
-/// What a stream lost so far, in words.
-fn missed(notice: &Notice) -> String {
-    let mut parts = Vec::new();
-    let lost: u64 = notice.lost.values().sum();
-    if lost > 0 {
-        parts.push(format!(
-            "{lost} lost in the kernel ({})",
-            loss::reasons(&notice.lost)
-        ));
-    }
-    if notice.dropped > 0 {
-        let slow = "this reader was too slow";
-        parts.push(format!("{} left out because {slow}", notice.dropped));
-    }
-    format!("since this stream began: {}", parts.join(", "))
 }
 
 /// An answer that loss cannot affect.

@@ -1,14 +1,15 @@
 //! The seams between the command line and the rooms that do the work without a socket: the
 //! daemon, the kernel room, replay. Each function is one call into its room.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::Failure;
 use crate::{
     config::Config,
-    control::api::{DoctorItem, OffReport},
+    control::api::{DoctorItem, OffReport, PolicyFile, Refusal},
+    observe::model::Exchange,
 };
 
 /// Runs the daemon until it is told to end.
@@ -27,12 +28,32 @@ pub fn doctor() -> anyhow::Result<Vec<DoctorItem>> {
     anyhow::bail!("the kernel room cannot start: this build of weir holds no kernel programs")
 }
 
-/// Reads a capture and writes its exchanges.
-pub fn replay(file: &Path) -> anyhow::Result<()> {
+/// What a replay read, and what it could not.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// seen / (seen + lost).
+    pub completeness: f64,
+    /// Losses by reason.
+    pub lost: BTreeMap<String, u64>,
+    /// Packets that could not be read.
+    pub unreadable: u64,
+    /// Why reading ended before the end of the file, if it did.
+    pub damaged: Option<String>,
+}
+
+/// Reads a capture and hands each exchange to `sink`.
+pub fn replay(file: &Path, sink: &mut dyn FnMut(Exchange)) -> anyhow::Result<Replayed> {
+    let _ = sink;
     anyhow::bail!(
         "{} cannot be read: this build of weir holds no replay",
         file.display()
     )
+}
+
+/// Checks policy files without a daemon; `None` if this build cannot.
+pub fn check_policies(files: &[PolicyFile]) -> Option<Result<Vec<String>, Vec<Refusal>>> {
+    let _ = files;
+    None
 }
 
 /// Fails with exit code 4 and one sentence unless this process may load programs.

@@ -187,16 +187,33 @@ fn make_way(path: &Path) -> Result<(), BindError> {
 mod tests {
     use super::*;
 
-    fn place(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("weir-bind-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder.join("weir.sock")
+    /// A folder that goes with the value; the socket's path in it.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let name = format!("weir-bind-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn socket(&self) -> PathBuf {
+            self.0.join("weir.sock")
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 
     #[test]
     fn a_socket_that_answers_is_left_alone() {
-        let path = place("running");
+        let place = Place::new("running");
+        let path = place.socket();
         let first = bind(&path).unwrap();
         assert!(matches!(bind(&path), Err(BindError::AlreadyRunning(_))));
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
@@ -206,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_stale_socket_is_replaced() {
-        let path = place("stale");
+        let place = Place::new("stale");
+        let path = place.socket();
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         drop(bind(&path).unwrap());
@@ -214,7 +232,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_socket_is_never_removed() {
-        let path = place("file");
+        let place = Place::new("file");
+        let path = place.socket();
         std::fs::write(&path, "precious").unwrap();
         let error = bind(&path).unwrap_err().to_string();
         assert!(error.contains("a file, not a socket"), "{error}");
@@ -226,7 +245,8 @@ mod tests {
 
     #[test]
     fn a_new_daemon_keeps_its_socket_when_the_old_one_goes() {
-        let path = place("handover");
+        let place = Place::new("handover");
+        let path = place.socket();
         let old = bind(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let new = bind(&path).unwrap();

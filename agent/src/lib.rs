@@ -7,10 +7,12 @@
 //! - [`enforce`]: policy files → kernel rules (pure)
 //! - [`store`]: embedded history
 //! - [`export`]: OTLP and Prometheus
+//! - [`config`]: settings of the daemon
 //! - [`control`]: the Unix socket that answers the CLI
 //! - [`cli`], [`view`]: the `weir` command and what it prints
 
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod enforce;
 pub mod export;

@@ -123,6 +123,32 @@ pub struct PolicyFile {
     pub text: String,
 }
 
+/// One capability of this host, as `weir doctor` prints it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorItem {
+    /// Hook or requirement.
+    pub name: String,
+    /// True if it works here.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What weir cannot do without it.
+    pub lost_without: String,
+    /// Kernel that has it, e.g. `6.3`; empty if that does not depend on the kernel.
+    pub min_kernel: String,
+}
+
+/// What `weir off` took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffReport {
+    /// Programs detached.
+    pub programs: u64,
+    /// Pinned maps removed.
+    pub maps: u64,
+    /// Pinned links removed.
+    pub links: u64,
+}
+
 /// What the daemon answers. All calls are quick and never block on the kernel or the network.
 pub trait Answers: Send + Sync + 'static {
     /// How the daemon is.
@@ -153,6 +179,8 @@ pub trait Answers: Send + Sync + 'static {
     fn follow_verdicts(&self) -> broadcast::Receiver<Arc<VerdictItem>>;
     /// Policies loaded.
     fn policies(&self) -> Vec<PolicyItem>;
+    /// The policies loaded as YAML documents that `weir policy apply` takes again.
+    fn policies_yaml(&self) -> String;
     /// Adds or replaces the policies of `files`, all or nothing; returns the names applied.
     fn policy_apply(&self, files: &[PolicyFile]) -> Result<Vec<String>, Vec<Refusal>>;
     /// Checks without applying.

@@ -1,5 +1,20 @@
 //! Rule keys and the one decision function, run by the kernel hooks, by `weir policy explain`,
 //! by audit and by tests.
+//!
+//! # Precedence
+//! A flow is compared with the rules in this order; the first that matches decides:
+//! 1. the callee: its workload by process, by cgroup, its CIDR, anybody;
+//! 2. within that the caller: workload by process, by cgroup, command, CIDR, not named, anybody;
+//! 3. within that the exact port before every port;
+//! 4. within that (resolved by the compiler) the longest prefix, then deny before allow;
+//! 5. last, when no such rule matches, the default policies ([`kind::DEFAULT`]); then allow.
+//!
+//! A rule in audit mode never changes what happens. It takes its place in the order only for the
+//! question "what would be refused if every audit rule were enforced".
+//!
+//! An outbound decision covers every caller on this host, an inbound decision only callers that
+//! are not on this host: the kernel hook does not ask [`decide`] about a caller whose outbound
+//! decision was taken here.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -9,6 +24,8 @@ pub mod kind {
     pub const ACCESS: u8 = 0;
     /// Bandwidth limit.
     pub const BANDWIDTH: u8 = 1;
+    /// Allow or deny of a default policy: asked only when no [`ACCESS`] rule matches.
+    pub const DEFAULT: u8 = 2;
 }
 
 /// Values of [`PolicyKey::transport`].
@@ -57,7 +74,7 @@ pub mod hook {
 
 /// Why a decision came out as it did.
 pub mod reason {
-    /// No rule matched.
+    /// No rule matched; [`super::Decision::rule`] is the default policy, or [`super::NO_RULE`].
     pub const DEFAULT: u8 = 0;
     /// The rule in [`super::Decision::rule`] matched.
     pub const RULE: u8 = 1;
@@ -76,6 +93,12 @@ pub const UNRESOLVED: u64 = 2;
 
 /// How many rules may be loaded.
 pub const MAX_RULES: u32 = 16_384;
+
+/// How many entries the `POLICY` map holds.
+pub const MAX_ENTRIES: u32 = 65_536;
+
+/// How many ranges the `CIDRS` trie holds.
+pub const MAX_CIDRS: u32 = 16_384;
 
 /// Key of the `POLICY` hash map. User space compiles every rule into one or more of these.
 #[repr(C)]
@@ -107,8 +130,9 @@ pub struct PolicyValue {
     pub verdict: u8,
     /// One of [`mode`].
     pub mode: u8,
-    /// Explicit padding.
-    pub _pad: [u8; 2],
+    /// Slot + 1 of a rule in audit mode that would refuse what this enforced entry allows;
+    /// 0 = none.
+    pub audit_rule: u16,
 }
 
 /// Value of the `RULE_COUNTERS` per-CPU array, by rule slot.
@@ -126,6 +150,8 @@ pub struct RuleCounter {
 }
 
 /// Key of the `CIDRS` LPM trie, without the prefix length that the map type adds: the address.
+/// A value of 0 means that the address is in no range of any rule (it keeps IPv4 addresses out of
+/// IPv6 ranges such as `::/0`, which contain their v4-mapped form).
 pub type CidrKey = crate::flow::Addr;
 
 /// How many selector candidates a side of a flow can have.
@@ -135,10 +161,9 @@ pub const CANDIDATES: usize = 4;
 /// 0 means absent. The last one is [`ANY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// The caller's selectors: workload by process, workload by cgroup, command hash or
-    /// CIDR class, [`ANY`].
+    /// The caller's selectors, from [`local_caller`] or [`remote_caller`].
     pub from: [u64; CANDIDATES],
-    /// The callee's selectors: workload by process, workload by cgroup, CIDR class, [`ANY`].
+    /// The callee's selectors, from [`callee`].
     pub to: [u64; CANDIDATES],
     /// Server port, host order.
     pub port: u16,
@@ -146,6 +171,32 @@ pub struct Flow {
     pub transport: u8,
     /// One of [`direction`].
     pub direction: u8,
+}
+
+/// Candidates of a caller on this host: workload of its process, workload of its cgroup (0 = the
+/// agent has not named it) and [`comm_key`] of its command.
+///
+/// A caller that has neither name stands as [`UNRESOLVED`]; rules that name its command come
+/// first, because by them it can be told.
+#[inline(always)]
+pub fn local_caller(process: u64, cgroup: u64, command: u64) -> [u64; CANDIDATES] {
+    if process == 0 && cgroup == 0 {
+        return [0, command, UNRESOLVED, ANY];
+    }
+    [process, cgroup, command, ANY]
+}
+
+/// Candidates of a caller on another host: the class of its address (0 = in no CIDR of any rule).
+#[inline(always)]
+pub fn remote_caller(class: u64) -> [u64; CANDIDATES] {
+    [0, 0, class, ANY]
+}
+
+/// Candidates of a callee: workload of the listening process, workload of its cgroup, and class
+/// of its address; each 0 when unknown.
+#[inline(always)]
+pub fn callee(process: u64, cgroup: u64, class: u64) -> [u64; CANDIDATES] {
+    [process, cgroup, class, ANY]
 }
 
 /// What [`decide`] found.
@@ -167,11 +218,10 @@ pub trait Rules {
     fn get(&self, key: &PolicyKey) -> Option<PolicyValue>;
 }
 
-/// Finds the most specific rule of `kind` for a flow.
+/// Finds the most specific rule of `kind` for a flow, whatever its mode (bandwidth rules).
 ///
-/// Order: the callee's selectors most specific first; within one the caller's; within that the
-/// exact port before every port. The compiler has already resolved several rules on one key
-/// (deny wins). At most 32 exact lookups, whatever the number of rules.
+/// The compiler has already resolved several rules on one key. At most 32 exact lookups, whatever
+/// the number of rules.
 #[inline(always)]
 pub fn find<R: Rules>(flow: &Flow, kind: u8, rules: &R) -> Option<PolicyValue> {
     for to in flow.to {
@@ -203,28 +253,128 @@ pub fn find<R: Rules>(flow: &Flow, kind: u8, rules: &R) -> Option<PolicyValue> {
     None
 }
 
-/// Decides access for a flow: the most specific rule, or allow when none matches.
+/// The most specific match so far, of rules in every mode: what would be decided if audit rules
+/// were enforced.
+#[derive(Clone, Copy)]
+struct Expected {
+    decided: bool,
+    verdict: u8,
+    reason: u8,
+    rule: u32,
+}
+
+/// Walks the entries of `kind`: notes the first match of any mode in `expected` and returns the
+/// first that is enforced.
+#[inline(always)]
+fn walk<R: Rules>(
+    flow: &Flow,
+    kind: u8,
+    to_candidates: &[u64],
+    rules: &R,
+    expected: &mut Expected,
+) -> Option<Decision> {
+    for &to in to_candidates {
+        if to == 0 {
+            continue;
+        }
+        for &from in &flow.from {
+            if from == 0 {
+                continue;
+            }
+            let mut key = PolicyKey {
+                from,
+                to,
+                port: flow.port,
+                transport: flow.transport,
+                direction: flow.direction,
+                kind,
+                _pad: [0; 3],
+            };
+            if let Some(decision) = step(&key, rules, expected) {
+                return Some(decision);
+            }
+            if flow.port != 0 {
+                key.port = 0;
+                if let Some(decision) = step(&key, rules, expected) {
+                    return Some(decision);
+                }
+            }
+        }
+    }
+    None
+}
+
+#[inline(always)]
+fn step<R: Rules>(key: &PolicyKey, rules: &R, expected: &mut Expected) -> Option<Decision> {
+    let value = rules.get(key)?;
+    let reason = match (key.kind, key.from) {
+        (kind::DEFAULT, _) => reason::DEFAULT,
+        (_, UNRESOLVED) => reason::UNRESOLVED,
+        _ => reason::RULE,
+    };
+    if !expected.decided {
+        expected.decided = true;
+        expected.reason = reason;
+        if value.audit_rule == 0 {
+            expected.verdict = value.verdict;
+            expected.rule = value.rule;
+        } else {
+            expected.verdict = verdict::DENY;
+            expected.rule = value.audit_rule as u32 - 1;
+        }
+    }
+    if value.mode != mode::ENFORCE {
+        return None;
+    }
+    Some(Decision {
+        verdict: value.verdict,
+        mode: mode::ENFORCE,
+        reason,
+        rule: value.rule,
+    })
+}
+
+/// Decides access for a flow by the precedence that the module describes.
+///
+/// At most 32 exact lookups, and 16 more when no rule but perhaps a default policy matches,
+/// whatever the number of rules. Default policies are compiled for [`ANY`] callee and for CIDR
+/// classes only.
 #[inline(always)]
 pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
-    let Some(value) = find(flow, kind::ACCESS, rules) else {
-        return Decision {
-            verdict: verdict::ALLOW,
-            mode: mode::ENFORCE,
-            reason: reason::DEFAULT,
-            rule: NO_RULE,
-        };
+    let mut expected = Expected {
+        decided: false,
+        verdict: verdict::ALLOW,
+        reason: reason::DEFAULT,
+        rule: NO_RULE,
     };
-    let verdict = match (value.verdict, value.mode) {
-        (verdict::ALLOW, _) => verdict::ALLOW,
-        (_, mode::AUDIT) => verdict::AUDIT_DENY,
-        _ => verdict::DENY,
-    };
-    Decision {
-        verdict,
-        mode: value.mode,
-        reason: reason::RULE,
-        rule: value.rule,
+    let mut enforced = walk(flow, kind::ACCESS, &flow.to, rules, &mut expected);
+    if enforced.is_none() {
+        let default_to = [flow.to[CANDIDATES - 2], flow.to[CANDIDATES - 1]];
+        enforced = walk(flow, kind::DEFAULT, &default_to, rules, &mut expected);
     }
+    if let Some(decision) = enforced
+        && decision.verdict == verdict::DENY
+    {
+        return decision;
+    }
+    if expected.verdict == verdict::DENY {
+        return Decision {
+            verdict: verdict::AUDIT_DENY,
+            mode: mode::AUDIT,
+            reason: expected.reason,
+            rule: expected.rule,
+        };
+    }
+    enforced.unwrap_or(Decision {
+        verdict: verdict::ALLOW,
+        mode: if expected.decided {
+            mode::AUDIT
+        } else {
+            mode::ENFORCE
+        },
+        reason: expected.reason,
+        rule: expected.rule,
+    })
 }
 
 /// Selector key of a command name, as the kernel sees it: up to 15 bytes, NUL padded.

@@ -97,6 +97,10 @@ impl PolicySet {
 
     /// Compiles again for other workloads; true if the rules changed.
     pub fn recompile(&mut self, workloads: &[Workload]) -> Result<bool, Vec<Refusal>> {
+        // An empty set has nothing to compile, and may still hold the slots for a load to come.
+        if self.policies.is_empty() {
+            return Ok(false);
+        }
         let before = self.compiled.rules.clone();
         self.take(self.policies.clone(), workloads)?;
         Ok(before != self.compiled.rules)

@@ -96,6 +96,11 @@ impl<'a> Fields<'a> {
     /// Takes a field; `None` when it is not there.
     pub fn take(&mut self, name: &'static str) -> Option<&'a Entry> {
         self.known.push(name);
+        self.take_unlisted(name)
+    }
+
+    /// Takes a field that is not offered to those who ask what is known here.
+    pub fn take_unlisted(&mut self, name: &str) -> Option<&'a Entry> {
         let place = self.left.iter().position(|entry| entry.key == name)?;
         Some(self.left.remove(place))
     }
@@ -157,9 +162,10 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// Takes a field without reading it (labels, annotations and the like).
-    pub fn ignore(&mut self, name: &'static str) {
-        self.take(name);
+    /// True while fields are left that nobody took: once all known ones are taken, they are
+    /// unknown, and what seems to be missing may be one of them misspelt.
+    pub fn has_left(&self) -> bool {
+        !self.left.is_empty()
     }
 
     /// Refuses every field that nobody took.

@@ -55,7 +55,7 @@ fn parse_document(document: &Node, source: &str, problems: &mut Problems) -> Opt
     let version_known = read_version(&mut fields, problems);
     let kind = read_kind(&mut fields, problems);
     let metadata = read_metadata(&mut fields, problems);
-    fields.ignore("status");
+    fields.take_unlisted("status");
     let spec = fields.take("spec");
     // Of a kind that is not known nothing else can be judged.
     let kind = kind?;
@@ -156,7 +156,7 @@ fn read_metadata(
     }
     let namespace = metadata.text("namespace", problems);
     for ignored in METADATA_IGNORED {
-        metadata.ignore(ignored);
+        metadata.take_unlisted(ignored);
     }
     metadata.finish(problems);
     for (path, text) in [("metadata.name", &name), ("metadata.namespace", &namespace)] {

@@ -16,7 +16,7 @@ const SELECTORS: &str = "any, service, namespace, unit, container, pod, process 
 pub fn parse_caller(entry: &Entry, path: &str, problems: &mut Problems) -> Option<Selector> {
     let mut fields = Fields::open(&entry.node, entry.line, path, problems)?;
     for name in ["port", "ports", "protocol"] {
-        if let Some(entry) = fields.take(name) {
+        if let Some(entry) = fields.take_unlisted(name) {
             problems.refuse(
                 entry.line,
                 &fields.path_of(name),
@@ -48,7 +48,7 @@ fn parse_selector(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Se
     let before = problems.len();
     let any = fields.flag("any", problems);
     let cidr = fields.take("cidr");
-    let dns = fields.take("dns");
+    let dns = fields.take_unlisted("dns");
     let matched = parse_match(fields, problems);
     if let Some(entry) = dns {
         problems.refuse(
@@ -67,6 +67,7 @@ fn parse_selector(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Se
         (Some((true, _)), None, false) => Some(Selector::Any),
         (None, Some(cidrs), false) => Some(Selector::Cidrs(cidrs)),
         (None, None, true) => Some(Selector::Workloads(matched)),
+        (None, None, false) if fields.has_left() => None,
         (any, cidrs, named) => {
             let (reason, remedy) = contradiction(any, cidrs.is_some(), named);
             let line = any.map_or(fields.line, |(_, line)| line);

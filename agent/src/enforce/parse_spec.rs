@@ -60,7 +60,7 @@ fn parse_traffic(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Tra
     let limits = fields.take("limits");
     let bandwidth = limits.and_then(|entry| parse_limits(entry, problems));
     refuse_what_waits(fields, problems);
-    if action.is_none() && limits.is_none() && problems.len() == before {
+    if action.is_none() && limits.is_none() && problems.len() == before && !fields.has_left() {
         problems.refuse(
             fields.line,
             "spec",
@@ -92,7 +92,7 @@ fn parse_traffic(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Tra
 
 /// Fields of the language that this version cannot hold: refused, never ignored.
 fn refuse_what_waits(fields: &mut Fields<'_>, problems: &mut Problems) {
-    if let Some(entry) = fields.take("tls") {
+    if let Some(entry) = fields.take_unlisted("tls") {
         problems.refuse(
             entry.line,
             "spec.tls",
@@ -100,7 +100,7 @@ fn refuse_what_waits(fields: &mut Fields<'_>, problems: &mut Problems) {
             "remove `tls`; `action: deny` on the plaintext port keeps callers off it",
         );
     }
-    if let Some(entry) = fields.take("circuitBreaker") {
+    if let Some(entry) = fields.take_unlisted("circuitBreaker") {
         problems.refuse(
             entry.line,
             "spec.circuitBreaker",
@@ -124,7 +124,7 @@ fn parse_limits(entry: &Entry, problems: &mut Problems) -> Option<u64> {
             "not enforceable yet: requests are not counted against a limit",
         ),
     ] {
-        if let Some(entry) = fields.take(name) {
+        if let Some(entry) = fields.take_unlisted(name) {
             problems.refuse(
                 entry.line,
                 &fields.path_of(name),

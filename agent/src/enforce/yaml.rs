@@ -1,6 +1,6 @@
 //! YAML text → documents whose every node knows its line.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 /// Nesting beyond this is refused: no policy needs it, and hostile text shall not cost memory.
 const MAX_DEPTH: usize = 24;
@@ -87,16 +87,31 @@ impl Node {
 pub fn documents(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            SyntaxError::new(
-                line_of(error.marker().line()),
-                format!("this is not YAML: {}", error.info()),
-                "check the indentation, colons, quotes and brackets on this line and the one above",
-            )
-        })?;
+        let (event, span) = event.map_err(|error| not_yaml(text, &error))?;
         builder.on_event(event, span)?;
     }
     Ok(builder.documents)
+}
+
+/// The scanner's complaint, at the line that a person would mend.
+fn not_yaml(text: &str, error: &ScanError) -> SyntaxError {
+    let line = error.marker().line().max(1);
+    let reason = format!("this is not YAML: {}", error.info());
+    // A scanner in mid-value names the line where the value began, not that of the tab.
+    let tab = text.lines().enumerate().skip(line - 1).find(|(_, text)| {
+        let indent = text.len() - text.trim_start().len();
+        text[..indent].contains('\t')
+    });
+    match tab {
+        Some((at, _)) if error.info().contains("tab") => {
+            SyntaxError::new(line_of(at + 1), reason, "indent with spaces")
+        }
+        _ => SyntaxError::new(
+            line_of(line),
+            reason,
+            "check the indentation, colons, quotes and brackets here and on the line above",
+        ),
+    }
 }
 
 fn line_of(line: usize) -> u32 {

@@ -81,8 +81,7 @@ pub fn diff(old: &CompiledRules, new: &CompiledRules) -> Vec<Step> {
 
     let mut steps = first_budgets(old, new);
     steps.extend(missing(&old.entries, &before));
-    // The longest first: a range that keeps IPv4 out of `::/0` comes before `::/0`.
-    steps.extend(entering.iter().rev().map(|(range, class)| Step::SetRange {
+    steps.extend(entering.iter().map(|(range, class)| Step::SetRange {
         prefix: range.0,
         network: range.1,
         class: *class,

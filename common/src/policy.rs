@@ -13,8 +13,9 @@
 //! question "what would be refused if every audit rule were enforced".
 //!
 //! An outbound decision covers every caller on this host, an inbound decision only callers that
-//! are not on this host: the kernel hook does not ask [`decide`] about a caller whose outbound
-//! decision was taken here.
+//! are not on this host: the kernel hook asks [`decide`] neither about a caller whose outbound
+//! decision was taken here, nor about answers to a socket that called first. Otherwise an inbound
+//! rule for anybody would refuse what an outbound rule for one caller allows.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -95,7 +96,7 @@ pub const UNRESOLVED: u64 = 2;
 pub const MAX_RULES: u32 = 16_384;
 
 /// How many entries the `POLICY` map holds.
-pub const MAX_ENTRIES: u32 = 65_536;
+pub const MAX_ENTRIES: u32 = 262_144;
 
 /// How many ranges the `CIDRS` trie holds.
 pub const MAX_CIDRS: u32 = 16_384;
@@ -156,6 +157,10 @@ pub type CidrKey = crate::flow::Addr;
 
 /// How many selector candidates a side of a flow can have.
 pub const CANDIDATES: usize = 4;
+
+/// Default policies are compiled for the CIDR class of a callee and for [`ANY`] only: the last two
+/// candidates.
+const FIRST_DEFAULT_CANDIDATE: usize = CANDIDATES - 2;
 
 /// What is known of a flow when it is decided. Candidates stand most specific first;
 /// 0 means absent. The last one is [`ANY`].
@@ -253,28 +258,19 @@ pub fn find<R: Rules>(flow: &Flow, kind: u8, rules: &R) -> Option<PolicyValue> {
     None
 }
 
-/// The most specific match so far, of rules in every mode: what would be decided if audit rules
-/// were enforced.
-#[derive(Clone, Copy)]
-struct Expected {
-    decided: bool,
-    verdict: u8,
-    reason: u8,
-    rule: u32,
-}
-
-/// Walks the entries of `kind`: notes the first match of any mode in `expected` and returns the
-/// first that is enforced.
+/// The most specific entry of `kind`, with the caller's selector that it names; with `enforced_only` those that only
+/// audit are passed by.
+///
+/// The loop carries no state from one lookup to the next, which keeps the verifier's work small.
 #[inline(always)]
-fn walk<R: Rules>(
+fn first<R: Rules>(
     flow: &Flow,
     kind: u8,
-    to_candidates: &[u64],
     rules: &R,
-    expected: &mut Expected,
-) -> Option<Decision> {
-    for &to in to_candidates {
-        if to == 0 {
+    enforced_only: bool,
+) -> Option<(PolicyValue, u64)> {
+    for (at, &to) in flow.to.iter().enumerate() {
+        if to == 0 || (kind == kind::DEFAULT && at < FIRST_DEFAULT_CANDIDATE) {
             continue;
         }
         for &from in &flow.from {
@@ -290,91 +286,91 @@ fn walk<R: Rules>(
                 kind,
                 _pad: [0; 3],
             };
-            if let Some(decision) = step(&key, rules, expected) {
-                return Some(decision);
+            if let Some(value) = rules.get(&key)
+                && (!enforced_only || value.mode == mode::ENFORCE)
+            {
+                return Some((value, from));
             }
-            if flow.port != 0 {
-                key.port = 0;
-                if let Some(decision) = step(&key, rules, expected) {
-                    return Some(decision);
-                }
+            key.port = 0;
+            if let Some(value) = rules.get(&key)
+                && (!enforced_only || value.mode == mode::ENFORCE)
+            {
+                return Some((value, from));
             }
         }
     }
     None
 }
 
+/// The most specific entry of access rules, then of default policies, with why it decides.
 #[inline(always)]
-fn step<R: Rules>(key: &PolicyKey, rules: &R, expected: &mut Expected) -> Option<Decision> {
-    let value = rules.get(key)?;
-    let reason = match (key.kind, key.from) {
-        (kind::DEFAULT, _) => reason::DEFAULT,
-        (_, UNRESOLVED) => reason::UNRESOLVED,
-        _ => reason::RULE,
-    };
-    if !expected.decided {
-        expected.decided = true;
-        expected.reason = reason;
-        if value.audit_rule == 0 {
-            expected.verdict = value.verdict;
-            expected.rule = value.rule;
-        } else {
-            expected.verdict = verdict::DENY;
-            expected.rule = value.audit_rule as u32 - 1;
-        }
+fn strongest<R: Rules>(flow: &Flow, rules: &R, enforced_only: bool) -> Option<(PolicyValue, u8)> {
+    if let Some((value, from)) = first(flow, kind::ACCESS, rules, enforced_only) {
+        let reason = match from {
+            UNRESOLVED => reason::UNRESOLVED,
+            _ => reason::RULE,
+        };
+        return Some((value, reason));
     }
-    if value.mode != mode::ENFORCE {
-        return None;
-    }
-    Some(Decision {
-        verdict: value.verdict,
-        mode: mode::ENFORCE,
-        reason,
-        rule: value.rule,
-    })
+    let (value, _) = first(flow, kind::DEFAULT, rules, enforced_only)?;
+    Some((value, reason::DEFAULT))
 }
 
 /// Decides access for a flow by the precedence that the module describes.
 ///
 /// At most 32 exact lookups, and 16 more when no rule but perhaps a default policy matches,
-/// whatever the number of rules. Default policies are compiled for [`ANY`] callee and for CIDR
-/// classes only.
+/// whatever the number of rules; as many again when the first match only audits.
 #[inline(always)]
 pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
-    let mut expected = Expected {
-        decided: false,
-        verdict: verdict::ALLOW,
-        reason: reason::DEFAULT,
-        rule: NO_RULE,
+    let Some((value, reason)) = strongest(flow, rules, false) else {
+        return Decision {
+            verdict: verdict::ALLOW,
+            mode: mode::ENFORCE,
+            reason: reason::DEFAULT,
+            rule: NO_RULE,
+        };
     };
-    let mut enforced = walk(flow, kind::ACCESS, &flow.to, rules, &mut expected);
-    if enforced.is_none() {
-        let default_to = [flow.to[CANDIDATES - 2], flow.to[CANDIDATES - 1]];
-        enforced = walk(flow, kind::DEFAULT, &default_to, rules, &mut expected);
+    if value.mode == mode::ENFORCE {
+        return enforced(&value, reason);
     }
-    if let Some(decision) = enforced
-        && decision.verdict == verdict::DENY
-    {
-        return decision;
+    let expected = Decision {
+        verdict: match value.verdict {
+            verdict::DENY => verdict::AUDIT_DENY,
+            _ => verdict::ALLOW,
+        },
+        mode: mode::AUDIT,
+        reason,
+        rule: value.rule,
+    };
+    match strongest(flow, rules, true) {
+        Some((value, reason)) if value.verdict == verdict::DENY => enforced(&value, reason),
+        Some((value, reason)) if expected.verdict == verdict::ALLOW => Decision {
+            verdict: verdict::ALLOW,
+            mode: mode::ENFORCE,
+            reason,
+            rule: value.rule,
+        },
+        _ => expected,
     }
-    if expected.verdict == verdict::DENY {
+}
+
+/// What an entry in force decides, unless a rule in audit mode on the same key would refuse.
+#[inline(always)]
+fn enforced(value: &PolicyValue, reason: u8) -> Decision {
+    if value.audit_rule != 0 {
         return Decision {
             verdict: verdict::AUDIT_DENY,
             mode: mode::AUDIT,
-            reason: expected.reason,
-            rule: expected.rule,
+            reason,
+            rule: value.audit_rule as u32 - 1,
         };
     }
-    enforced.unwrap_or(Decision {
-        verdict: verdict::ALLOW,
-        mode: if expected.decided {
-            mode::AUDIT
-        } else {
-            mode::ENFORCE
-        },
-        reason: expected.reason,
-        rule: expected.rule,
-    })
+    Decision {
+        verdict: value.verdict,
+        mode: mode::ENFORCE,
+        reason,
+        rule: value.rule,
+    }
 }
 
 /// Selector key of a command name, as the kernel sees it: up to 15 bytes, NUL padded.

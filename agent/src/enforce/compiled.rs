@@ -30,7 +30,13 @@ impl CompiledRules {
     /// Class of an address, as the LPM trie finds it: of the longest range that contains it, 0 if
     /// there is none.
     pub fn class_of(&self, addr: &Addr) -> u64 {
-        (0..=128u8)
+        self.class_around(addr, 128)
+    }
+
+    /// Class of the longest range of at most `prefix` bits that contains `addr`, 0 if there is
+    /// none.
+    pub fn class_around(&self, addr: &Addr, prefix: u8) -> u64 {
+        (0..=prefix)
             .rev()
             .find_map(|prefix| {
                 let range = Cidr::containing(addr, prefix);

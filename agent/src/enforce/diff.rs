@@ -17,7 +17,7 @@ use weir_common::{
     policy::{ANY, PolicyKey, PolicyValue, UNRESOLVED, direction, kind, mode},
 };
 
-use super::{cidr::Cidr, compiled::CompiledRules};
+use super::compiled::CompiledRules;
 
 /// One update of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn with_ranges(rules: &CompiledRules, ranges: &BTreeMap<Range, u64>) -> Entries 
             .push((*key, *value));
     }
     for ((prefix, network), class) in ranges {
-        let around = class_around(rules, *prefix, network);
+        let around = rules.class_around(network, *prefix);
         if around == 0 || *class == 0 {
             continue;
         }
@@ -179,16 +179,6 @@ fn class_side(key: &PolicyKey) -> u64 {
         direction::OUTBOUND => key.to,
         _ => key.from,
     }
-}
-
-fn class_around(rules: &CompiledRules, prefix: u8, network: &Addr) -> u64 {
-    (0..=prefix)
-        .rev()
-        .find_map(|prefix| {
-            let range = Cidr::containing(network, prefix);
-            rules.cidrs.get(&(prefix, range.network)).copied()
-        })
-        .unwrap_or(0)
 }
 
 fn missing(has: &Entries, wanted: &Entries) -> Vec<Step> {

@@ -81,7 +81,7 @@ fn simple_scene(random: &mut Random) -> Scene {
 fn no_flow_passes_through_a_third_state() {
     let mut random = Random(7);
     let mut steps_taken = 0;
-    for round in 0..600 {
+    for round in 0..400 {
         let (old_text, new_text) = (random_set(&mut random), random_set(&mut random));
         let old = compiled(&old_text, &CompiledRules::default());
         let new = compiled(&new_text, &old);

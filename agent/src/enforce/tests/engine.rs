@@ -264,7 +264,9 @@ fn items_tell_rules_hooks_and_counters() {
 #[test]
 fn a_set_that_does_not_fit_is_refused() {
     let ports: Vec<String> = (1..=256).map(|port| port.to_string()).collect();
-    let ranges: Vec<String> = (0..=255).map(|net| format!("10.{net}.0.0/16")).collect();
+    let ranges: Vec<String> = (0..=1023)
+        .map(|net| format!("10.{}.{}.0/24", net / 4, net % 4))
+        .collect();
     let spec = format!(
         "to: {{ cidr: [{}], ports: [{}] }}\naction: deny",
         ranges.join(", "),
@@ -276,7 +278,27 @@ fn a_set_that_does_not_fit_is_refused() {
         .expect_err("too large");
     assert_eq!(refusals[0].line, 3);
     assert!(
-        refusals[0].reason.contains("more than 65536 map entries"),
+        refusals[0].reason.contains("more than 262144 map entries"),
         "{refusals:?}"
     );
+}
+
+#[test]
+fn ten_thousand_rules_compile_and_change_by_one() {
+    let rule = |index: usize| {
+        let net = format!("10.{}.{}.0/24", index / 256, index % 256);
+        traffic(
+            &format!("r{index}"),
+            &format!("to: {{ cidr: {net}, port: 443 }}\naction: deny"),
+        )
+    };
+    let text: Vec<String> = (0..10_000).map(rule).collect();
+    let mut set = PolicySet::default();
+    applied(&mut set, &text.join("---\n"));
+    let before = set.rules().clone();
+    assert_eq!(before.entries.len(), 20_000);
+    applied(&mut set, &rule(10_000));
+    // A fresh counter, the range, an entry for TCP and one for UDP.
+    let steps = super::super::diff::diff(&before, set.rules());
+    assert_eq!(steps.len(), 4, "{steps:?}");
 }

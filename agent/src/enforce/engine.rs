@@ -9,7 +9,7 @@ use super::{
     compile::{Compiled, Warning, compile},
     compiled::CompiledRules,
     emit,
-    explain::{ExplainError, explain},
+    explain::{ExplainError, Host, explain},
     parse::parse,
     policy::{Policy, Spec},
     rate,
@@ -130,9 +130,9 @@ impl PolicySet {
     pub fn explain(
         &self,
         query: &ExplainQuery,
-        workloads: &[Workload],
+        host: Host<'_>,
     ) -> Result<Explanation, ExplainError> {
-        explain(&self.policies, &self.compiled, workloads, query)
+        explain(&self.policies, &self.compiled, host, query)
     }
 
     /// One item per policy, with the counters of its slot.

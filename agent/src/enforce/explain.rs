@@ -13,7 +13,7 @@ use weir_common::{
 use super::{compile::Compiled, policy::Policy, reasons, resolve};
 use crate::{
     control::api::{ExplainQuery, Explanation},
-    observe::model::{Workload, WorkloadKind},
+    observe::model::{Workload, WorkloadKind, ip_of},
 };
 
 /// Most caller-callee pairs that one question looks at.
@@ -44,13 +44,23 @@ enum Party<'a> {
     Command(u64),
 }
 
+/// What is known of the host when a question is asked.
+#[derive(Clone, Copy)]
+pub struct Host<'a> {
+    /// Its workloads.
+    pub workloads: &'a [Workload],
+    /// Id of the workload that listens on an address and port, if one is known.
+    pub listener: &'a dyn Fn(IpAddr, u16) -> Option<u64>,
+}
+
 /// Answers `query` from the rules that are compiled: the same [`decide`] as in the kernel.
 pub fn explain(
     policies: &[Policy],
     compiled: &Compiled,
-    workloads: &[Workload],
+    host: Host<'_>,
     query: &ExplainQuery,
 ) -> Result<Explanation, ExplainError> {
+    let workloads = host.workloads;
     let from = party(&query.from, workloads)
         .unwrap_or_else(|| Party::Command(resolve::key_of_command(&query.from)));
     let to =
@@ -61,7 +71,7 @@ pub fn explain(
             query.to.clone(),
         ));
     }
-    let flows = flows(&from, &to, compiled, workloads, query);
+    let flows = flows(&from, &to, compiled, host, query);
     let decided: Vec<(Flow, Decision)> = flows
         .iter()
         .map(|flow| (*flow, decide(flow, &compiled.rules)))
@@ -163,9 +173,10 @@ fn flows(
     from: &Party<'_>,
     to: &Party<'_>,
     compiled: &Compiled,
-    workloads: &[Workload],
+    host: Host<'_>,
     query: &ExplainQuery,
 ) -> Vec<Flow> {
+    let workloads = host.workloads;
     let inbound = matches!(from, Party::Address(_));
     let callers: Vec<[u64; 4]> = match from {
         Party::Any => vec![[0, 0, 0, ANY]],
@@ -181,7 +192,11 @@ fn flows(
             .collect(),
     };
     let callees: Vec<[u64; 4]> = match to {
-        Party::Address(addr) => vec![callee(0, 0, compiled.rules.class_of(addr))],
+        Party::Address(addr) => {
+            // The kernel knows a callee on this host by the address it listens on.
+            let listener = (host.listener)(ip_of(addr), query.port).unwrap_or(0);
+            vec![callee(listener, 0, compiled.rules.class_of(addr))]
+        }
         Party::Workloads(found) => found
             .iter()
             .map(|workload| {

@@ -14,6 +14,9 @@ pub const API_VERSION: &str = "weir.dev/v1";
 /// Longest name, as in Kubernetes.
 const NAME_LENGTH: usize = 253;
 
+/// Longest `namespace/name`: rule names stand in a kernel map for the next start of the daemon.
+const KEY_LENGTH: usize = 255;
+
 /// Fields of `metadata` that say nothing about traffic: kept out, not refused.
 const METADATA_IGNORED: [&str; 11] = [
     "labels",
@@ -176,6 +179,16 @@ fn read_metadata(
         }
     }
     let (name, line) = name?;
+    let length = name.len() + namespace.as_ref().map_or(0, |(text, _)| text.len() + 1);
+    if length > KEY_LENGTH {
+        problems.refuse(
+            line,
+            "metadata.name",
+            format!("has {length} characters together with its namespace"),
+            format!("use at most {KEY_LENGTH}"),
+        );
+        return None;
+    }
     Some((name, namespace.map(|(text, _)| text), line))
 }
 

@@ -1,7 +1,12 @@
 //! What `weir policy explain` answers.
 
+use std::net::IpAddr;
+
 use super::{
-    super::{engine::PolicySet, explain::ExplainError},
+    super::{
+        engine::PolicySet,
+        explain::{ExplainError, Host},
+    },
     document, file, traffic, workload,
 };
 use crate::{
@@ -65,7 +70,13 @@ fn ask(from: &str, to: &str, port: u16, udp: bool) -> Result<Explanation, Explai
         port,
         udp,
     };
-    set().explain(&query, &host())
+    let here: IpAddr = "10.9.9.9".parse().expect("an address");
+    let workloads = host();
+    let host = Host {
+        workloads: &workloads,
+        listener: &|address, port| (address == here && port == 8080).then_some(11),
+    };
+    set().explain(&query, host)
 }
 
 /// The answer has this head, and among its sentences one with each of `words`.
@@ -113,6 +124,8 @@ fn decisions_come_with_their_reasons() {
     check(("report", "192.0.2.9", 25, false), "allow by default at connect", &[
         "No policy matches, and what no policy denies is allowed.",
     ]);
+    check(("twin", "10.9.9.9", 8080, false), "deny by any-to-payments at connect", &[]);
+    check(("twin", "10.9.9.9", 25, false), "deny by net at connect", &[]);
     check(("twin", "192.0.2.9", 25, false), "audit by quiet at connect", &[
         "No TrafficPolicy matches; the DefaultPolicy quiet",
     ]);

@@ -144,6 +144,7 @@ fn documents_that_are_not_policies() {
         (format!("{head}metadata: {{ labels: {{}} }}\n{spec}"), 3, "metadata.name: is missing", "metadata: { name"),
         (format!("{head}metadata:\n  name: Not A Name\n{spec}"), 4, "metadata.name: `Not A Name` is not a name", "lower-case"),
         (format!("{head}metadata:\n  name: -a\n{spec}"), 4, "metadata.name: `-a` is not a name", "lower-case"),
+        (format!("{head}metadata:\n  namespace: {n}\n  name: {n}\n{spec}", n = "n".repeat(200)), 5, "metadata.name: has 401 characters together with its namespace", "at most 255"),
         (format!("{head}metadata:\n  name: a\n  nmespace: b\n{spec}"), 5, "metadata.nmespace: unknown field", "did you mean `namespace`?"),
         (format!("{head}metadata: {{ name: a }}\n"), 1, "spec: is missing", "under `spec:`"),
         (format!("{head}metadata: {{ name: a }}\n{spec}extra: 1\n"), 5, "extra: unknown field", "known here"),

@@ -229,33 +229,7 @@ pub trait Rules {
 /// the number of rules.
 #[inline(always)]
 pub fn find<R: Rules>(flow: &Flow, kind: u8, rules: &R) -> Option<PolicyValue> {
-    for to in flow.to {
-        if to == 0 {
-            continue;
-        }
-        for from in flow.from {
-            if from == 0 {
-                continue;
-            }
-            let mut key = PolicyKey {
-                from,
-                to,
-                port: flow.port,
-                transport: flow.transport,
-                direction: flow.direction,
-                kind,
-                _pad: [0; 3],
-            };
-            if let Some(value) = rules.get(&key) {
-                return Some(value);
-            }
-            key.port = 0;
-            if let Some(value) = rules.get(&key) {
-                return Some(value);
-            }
-        }
-    }
-    None
+    first(flow, kind, rules, false).map(|(value, _)| value)
 }
 
 /// The most specific entry of `kind`, with the caller's selector that it names; with `enforced_only` those that only

@@ -1,5 +1,21 @@
 //! Rule keys and the one decision function, run by the kernel hooks, by `weir policy explain`,
 //! by audit and by tests.
+//!
+//! # Precedence
+//! A flow is compared with the rules in this order; the first that matches decides:
+//! 1. the callee: its workload by process, by cgroup, its CIDR, anybody;
+//! 2. within that the caller: workload by process, by cgroup, command, CIDR, not named, anybody;
+//! 3. within that the exact port before every port;
+//! 4. within that (resolved by the compiler) the longest prefix, then deny before allow;
+//! 5. last, when no such rule matches, the default policies ([`kind::DEFAULT`]); then allow.
+//!
+//! A rule in audit mode never changes what happens. It takes its place in the order only for the
+//! question "what would be refused if every audit rule were enforced".
+//!
+//! An outbound decision covers every caller on this host, an inbound decision only callers that
+//! are not on this host: the kernel hook asks [`decide`] neither about a caller whose outbound
+//! decision was taken here, nor about answers to a socket that called first. Otherwise an inbound
+//! rule for anybody would refuse what an outbound rule for one caller allows.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -9,6 +25,8 @@ pub mod kind {
     pub const ACCESS: u8 = 0;
     /// Bandwidth limit.
     pub const BANDWIDTH: u8 = 1;
+    /// Allow or deny of a default policy: asked only when no [`ACCESS`] rule matches.
+    pub const DEFAULT: u8 = 2;
 }
 
 /// Values of [`PolicyKey::transport`].
@@ -57,7 +75,7 @@ pub mod hook {
 
 /// Why a decision came out as it did.
 pub mod reason {
-    /// No rule matched.
+    /// No rule matched; [`super::Decision::rule`] is the default policy, or [`super::NO_RULE`].
     pub const DEFAULT: u8 = 0;
     /// The rule in [`super::Decision::rule`] matched.
     pub const RULE: u8 = 1;
@@ -76,6 +94,12 @@ pub const UNRESOLVED: u64 = 2;
 
 /// How many rules may be loaded.
 pub const MAX_RULES: u32 = 16_384;
+
+/// How many entries the `POLICY` map holds.
+pub const MAX_ENTRIES: u32 = 262_144;
+
+/// How many ranges the `CIDRS` trie holds.
+pub const MAX_CIDRS: u32 = 16_384;
 
 /// Key of the `POLICY` hash map. User space compiles every rule into one or more of these.
 #[repr(C)]
@@ -107,8 +131,9 @@ pub struct PolicyValue {
     pub verdict: u8,
     /// One of [`mode`].
     pub mode: u8,
-    /// Explicit padding.
-    pub _pad: [u8; 2],
+    /// Slot + 1 of a rule in audit mode that would refuse what this enforced entry allows;
+    /// 0 = none.
+    pub audit_rule: u16,
 }
 
 /// Value of the `RULE_COUNTERS` per-CPU array, by rule slot.
@@ -126,19 +151,24 @@ pub struct RuleCounter {
 }
 
 /// Key of the `CIDRS` LPM trie, without the prefix length that the map type adds: the address.
+/// A value of 0 means that the address is in no range of any rule (it keeps IPv4 addresses out of
+/// IPv6 ranges such as `::/0`, which contain their v4-mapped form).
 pub type CidrKey = crate::flow::Addr;
 
 /// How many selector candidates a side of a flow can have.
 pub const CANDIDATES: usize = 4;
 
+/// Default policies are compiled for the CIDR class of a callee and for [`ANY`] only: the last two
+/// candidates.
+const FIRST_DEFAULT_CANDIDATE: usize = CANDIDATES - 2;
+
 /// What is known of a flow when it is decided. Candidates stand most specific first;
 /// 0 means absent. The last one is [`ANY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// The caller's selectors: workload by process, workload by cgroup, command hash or
-    /// CIDR class, [`ANY`].
+    /// The caller's selectors, from [`local_caller`] or [`remote_caller`].
     pub from: [u64; CANDIDATES],
-    /// The callee's selectors: workload by process, workload by cgroup, CIDR class, [`ANY`].
+    /// The callee's selectors, from [`callee`].
     pub to: [u64; CANDIDATES],
     /// Server port, host order.
     pub port: u16,
@@ -146,6 +176,32 @@ pub struct Flow {
     pub transport: u8,
     /// One of [`direction`].
     pub direction: u8,
+}
+
+/// Candidates of a caller on this host: workload of its process, workload of its cgroup (0 = the
+/// agent has not named it) and [`comm_key`] of its command.
+///
+/// A caller that has neither name stands as [`UNRESOLVED`]; rules that name its command come
+/// first, because by them it can be told.
+#[inline(always)]
+pub fn local_caller(process: u64, cgroup: u64, command: u64) -> [u64; CANDIDATES] {
+    if process == 0 && cgroup == 0 {
+        return [0, command, UNRESOLVED, ANY];
+    }
+    [process, cgroup, command, ANY]
+}
+
+/// Candidates of a caller on another host: the class of its address (0 = in no CIDR of any rule).
+#[inline(always)]
+pub fn remote_caller(class: u64) -> [u64; CANDIDATES] {
+    [0, 0, class, ANY]
+}
+
+/// Candidates of a callee: workload of the listening process, workload of its cgroup, and class
+/// of its address; each 0 when unknown.
+#[inline(always)]
+pub fn callee(process: u64, cgroup: u64, class: u64) -> [u64; CANDIDATES] {
+    [process, cgroup, class, ANY]
 }
 
 /// What [`decide`] found.
@@ -167,18 +223,31 @@ pub trait Rules {
     fn get(&self, key: &PolicyKey) -> Option<PolicyValue>;
 }
 
-/// Finds the most specific rule of `kind` for a flow.
+/// Finds the most specific rule of `kind` for a flow, whatever its mode (bandwidth rules).
 ///
-/// Order: the callee's selectors most specific first; within one the caller's; within that the
-/// exact port before every port. The compiler has already resolved several rules on one key
-/// (deny wins). At most 32 exact lookups, whatever the number of rules.
+/// The compiler has already resolved several rules on one key. At most 32 exact lookups, whatever
+/// the number of rules.
 #[inline(always)]
 pub fn find<R: Rules>(flow: &Flow, kind: u8, rules: &R) -> Option<PolicyValue> {
-    for to in flow.to {
-        if to == 0 {
+    first(flow, kind, rules, false).map(|(value, _)| value)
+}
+
+/// The most specific entry of `kind`, with the caller's selector that it names; with `enforced_only` those that only
+/// audit are passed by.
+///
+/// The loop carries no state from one lookup to the next, which keeps the verifier's work small.
+#[inline(always)]
+fn first<R: Rules>(
+    flow: &Flow,
+    kind: u8,
+    rules: &R,
+    enforced_only: bool,
+) -> Option<(PolicyValue, u64)> {
+    for (at, &to) in flow.to.iter().enumerate() {
+        if to == 0 || (kind == kind::DEFAULT && at < FIRST_DEFAULT_CANDIDATE) {
             continue;
         }
-        for from in flow.from {
+        for &from in &flow.from {
             if from == 0 {
                 continue;
             }
@@ -191,22 +260,43 @@ pub fn find<R: Rules>(flow: &Flow, kind: u8, rules: &R) -> Option<PolicyValue> {
                 kind,
                 _pad: [0; 3],
             };
-            if let Some(value) = rules.get(&key) {
-                return Some(value);
+            if let Some(value) = rules.get(&key)
+                && (!enforced_only || value.mode == mode::ENFORCE)
+            {
+                return Some((value, from));
             }
             key.port = 0;
-            if let Some(value) = rules.get(&key) {
-                return Some(value);
+            if let Some(value) = rules.get(&key)
+                && (!enforced_only || value.mode == mode::ENFORCE)
+            {
+                return Some((value, from));
             }
         }
     }
     None
 }
 
-/// Decides access for a flow: the most specific rule, or allow when none matches.
+/// The most specific entry of access rules, then of default policies, with why it decides.
+#[inline(always)]
+fn strongest<R: Rules>(flow: &Flow, rules: &R, enforced_only: bool) -> Option<(PolicyValue, u8)> {
+    if let Some((value, from)) = first(flow, kind::ACCESS, rules, enforced_only) {
+        let reason = match from {
+            UNRESOLVED => reason::UNRESOLVED,
+            _ => reason::RULE,
+        };
+        return Some((value, reason));
+    }
+    let (value, _) = first(flow, kind::DEFAULT, rules, enforced_only)?;
+    Some((value, reason::DEFAULT))
+}
+
+/// Decides access for a flow by the precedence that the module describes.
+///
+/// At most 32 exact lookups, and 16 more when no rule but perhaps a default policy matches,
+/// whatever the number of rules; as many again when the first match only audits.
 #[inline(always)]
 pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
-    let Some(value) = find(flow, kind::ACCESS, rules) else {
+    let Some((value, reason)) = strongest(flow, rules, false) else {
         return Decision {
             verdict: verdict::ALLOW,
             mode: mode::ENFORCE,
@@ -214,15 +304,45 @@ pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
             rule: NO_RULE,
         };
     };
-    let verdict = match (value.verdict, value.mode) {
-        (verdict::ALLOW, _) => verdict::ALLOW,
-        (_, mode::AUDIT) => verdict::AUDIT_DENY,
-        _ => verdict::DENY,
+    if value.mode == mode::ENFORCE {
+        return enforced(&value, reason);
+    }
+    let expected = Decision {
+        verdict: match value.verdict {
+            verdict::DENY => verdict::AUDIT_DENY,
+            _ => verdict::ALLOW,
+        },
+        mode: mode::AUDIT,
+        reason,
+        rule: value.rule,
     };
+    match strongest(flow, rules, true) {
+        Some((value, reason)) if value.verdict == verdict::DENY => enforced(&value, reason),
+        Some((value, reason)) if expected.verdict == verdict::ALLOW => Decision {
+            verdict: verdict::ALLOW,
+            mode: mode::ENFORCE,
+            reason,
+            rule: value.rule,
+        },
+        _ => expected,
+    }
+}
+
+/// What an entry in force decides, unless a rule in audit mode on the same key would refuse.
+#[inline(always)]
+fn enforced(value: &PolicyValue, reason: u8) -> Decision {
+    if value.audit_rule != 0 {
+        return Decision {
+            verdict: verdict::AUDIT_DENY,
+            mode: mode::AUDIT,
+            reason,
+            rule: value.audit_rule as u32 - 1,
+        };
+    }
     Decision {
-        verdict,
-        mode: value.mode,
-        reason: reason::RULE,
+        verdict: value.verdict,
+        mode: mode::ENFORCE,
+        reason,
         rule: value.rule,
     }
 }

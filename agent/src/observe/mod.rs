@@ -1,10 +1,13 @@
 //! From kernel records to the graph: decode, pairing, naming, edges. Pure: time is an argument.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod clock;
 pub mod decode;
 pub mod edges;
 pub mod exchange;
+pub mod filter;
+pub mod flows;
 pub mod framing;
 pub mod graph;
 pub mod head;
@@ -15,3 +18,4 @@ pub mod parties;
 pub mod recent;
 pub mod snapshot;
 pub mod trace;
+pub mod verdicts;

@@ -1,1 +1,14 @@
-//! identity
+//! Who owns a process, cgroup or address.
+
+pub mod cgroup;
+pub mod container;
+pub mod interfaces;
+pub mod listeners;
+pub mod naming;
+pub mod netlink;
+pub mod netns;
+pub mod procfs;
+pub mod program;
+pub mod rules;
+pub mod sockdiag;
+pub mod sockets;

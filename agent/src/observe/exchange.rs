@@ -1,7 +1,7 @@
 //! An exchange record with its names → the exchange that answers and exporters show.
 
 use weir_common::{
-    event::{ExchangeRecord, HEAD_BYTES, exchange_flag},
+    event::{ExchangeRecord, exchange_flag},
     flow::{protocol, role},
 };
 
@@ -31,14 +31,6 @@ pub fn operation_of(record: &ExchangeRecord) -> OperationKey {
     }
 }
 
-/// The head that a record carries, empty if none.
-pub fn head_of(record: &ExchangeRecord) -> &[u8] {
-    if record.flags & exchange_flag::HAS_HEAD == 0 {
-        return &[];
-    }
-    &record.head[..usize::from(record.head_len).min(HEAD_BYTES)]
-}
-
 /// Makes an exchange of a record: learns the operation's name from the head, reads path and
 /// trace context, computes the span ids. The head itself is dropped.
 pub fn exchange_of(
@@ -48,7 +40,7 @@ pub fn exchange_of(
     clock: &Clock,
 ) -> Exchange {
     let key = operation_of(record);
-    let head = parse_head(head_of(record)).filter(|_| record.protocol == protocol::HTTP1);
+    let head = parse_head(record.head()).filter(|_| record.protocol == protocol::HTTP1);
     if let Some(head) = &head {
         names.learn(key, head.target);
     }
@@ -129,13 +121,10 @@ fn time_to_first_byte_ns(record: &ExchangeRecord) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use bytemuck::Zeroable;
-    use weir_common::flow::v4_mapped;
+    use weir_common::{flow::v4_mapped, framing::http1::op_hash};
 
     use super::*;
-    use crate::observe::{
-        framing::op_hash,
-        parties::{Named, remote_endpoint},
-    };
+    use crate::observe::parties::{Named, remote_endpoint};
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -249,6 +238,6 @@ mod tests {
     fn a_head_length_beyond_the_record_is_bounded() {
         let mut record = record("GET /users/42 HTTP/1.1\r\n\r\n", 200);
         record.head_len = u16::MAX;
-        assert_eq!(convert(&record).path.as_deref(), Some("/users/42"));
+        assert_eq!(convert(&record).path, None);
     }
 }

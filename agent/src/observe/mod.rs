@@ -8,7 +8,6 @@ pub mod edges;
 pub mod exchange;
 pub mod filter;
 pub mod flows;
-pub mod framing;
 pub mod graph;
 pub mod head;
 pub mod histogram;

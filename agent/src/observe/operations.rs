@@ -5,9 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use weir_common::{counter::OpKey, flow::protocol};
-
-use super::framing::{MAX_TARGET_BYTES, method, normalise, op_hash};
+use weir_common::{
+    counter::OpKey,
+    flow::protocol,
+    framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+};
 
 /// Name of what was folded away.
 pub const OTHER: &str = "_OTHER";

@@ -3,7 +3,7 @@
 use weir_common::{
     event::VerdictRecord,
     flow::Owner,
-    policy::{NO_RULE, direction, hook, mode, reason, transport, verdict},
+    policy::{NO_RULE, UNRESOLVED, direction, hook, mode, reason, transport, verdict},
 };
 
 use super::{
@@ -39,8 +39,13 @@ pub fn verdict_of(
 
 /// Who asked whom. Outbound the asking end is here; inbound the asked end is.
 fn facts(record: &VerdictRecord) -> (PartyFacts, PartyFacts) {
+    // Small numbers are selectors such as "anybody", not workloads.
     let asked = Owner {
-        workload: record.to_workload,
+        workload: if record.to_workload > UNRESOLVED {
+            record.to_workload
+        } else {
+            0
+        },
         ..Owner::default()
     };
     let (client_addr, server_addr) = if record.direction == direction::OUTBOUND {

@@ -133,6 +133,9 @@ impl OpDelta {
 /// An edge's TCP facts as last taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StatsBefore {
+    /// Connections and attempts, as the kernel counts them together.
+    attempts: u64,
+    /// Connections.
     opened: u64,
     bytes_to_server: u64,
     bytes_to_client: u64,
@@ -154,7 +157,8 @@ pub(super) type StatsDelta = StatsBefore;
 impl StatsBefore {
     fn read(value: &EdgeValue, stats: &EdgeStats) -> Self {
         Self {
-            opened: value.opened,
+            attempts: value.opened,
+            opened: value.opened.saturating_sub(stats.connect_failures),
             bytes_to_server: stats.bytes_to_server,
             bytes_to_client: stats.bytes_to_client,
             segments: stats.segments,
@@ -172,9 +176,9 @@ impl StatsBefore {
 
     /// Takes what was added since the last step.
     pub(super) fn step(&mut self, value: &EdgeValue, stats: &EdgeStats) -> StatsDelta {
-        let now = Self::read(value, stats);
+        let mut now = Self::read(value, stats);
         // Each of these only grows while the map's entry lives.
-        let began_anew = now.opened < self.opened
+        let began_anew = now.attempts < self.attempts
             || now.segments < self.segments
             || now.bytes_to_server < self.bytes_to_server;
         let before = if began_anew {
@@ -182,6 +186,8 @@ impl StatsBefore {
         } else {
             std::mem::take(self)
         };
+        // Edges are read before their totals: a failure in between is no connection less.
+        now.opened = now.opened.max(before.opened);
         let delta = now.minus(&before);
         *self = now;
         delta
@@ -189,6 +195,7 @@ impl StatsBefore {
 
     fn minus(&self, before: &Self) -> StatsDelta {
         Self {
+            attempts: since(self.attempts, before.attempts),
             opened: since(self.opened, before.opened),
             bytes_to_server: since(self.bytes_to_server, before.bytes_to_server),
             bytes_to_client: since(self.bytes_to_client, before.bytes_to_client),

@@ -7,12 +7,12 @@ use std::{
 
 use weir_common::{
     flow::{Party, protocol, role, v4_mapped},
+    framing::http1::op_hash,
     stable_hash,
 };
 
 use super::*;
 use crate::observe::{
-    framing::op_hash,
     model::{Workload, WorkloadKind},
     operations::OperationKey,
     parties::{Named, PartyFacts, endpoint_of, remote_endpoint},
@@ -365,6 +365,21 @@ fn protocols_are_named_by_what_was_seen() {
         graph.apply(&snapshot, &Table::default(), &ops());
         assert_eq!(find(&graph, "10.0.0.1", "db").protocol, expected);
     }
+}
+
+#[test]
+fn attempts_that_failed_are_no_connections() {
+    let names = Table::default();
+    let mut graph = Graph::new(GraphLimits::default());
+    let edge = key(named("curl"), remote(9), role::CLIENT);
+    // The edge's value is read before its totals, so a failure may show in the totals first.
+    for (second, opened, failures) in [(1, 4, 2), (2, 4, 3), (3, 7, 3)] {
+        let mut snapshot = at(second, &[(edge, value(1, opened))], &[]);
+        snapshot.stats[0].1.connect_failures = failures;
+        graph.apply(&snapshot, &names, &ops());
+    }
+    let tcp = &find(&graph, "curl", "10.0.0.9").tcp;
+    assert_eq!((tcp.opened, tcp.connect_failures), (4, 3));
 }
 
 #[test]

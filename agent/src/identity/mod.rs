@@ -1,6 +1,7 @@
 //! Who owns a process, cgroup or address.
 
 pub mod cgroup;
+pub mod cgroupfs;
 pub mod container;
 pub mod interfaces;
 pub mod listeners;
@@ -9,6 +10,7 @@ pub mod netlink;
 pub mod netns;
 pub mod procfs;
 pub mod program;
+pub mod registry;
 pub mod rules;
 pub mod sockdiag;
 pub mod sockets;

@@ -7,11 +7,13 @@
 //! - [`enforce`]: policy files → kernel rules (pure)
 //! - [`store`]: embedded history
 //! - [`export`]: OTLP and Prometheus
+//! - [`daemon`]: puts the rooms together and keeps them going
 //! - [`control`]: the Unix socket that answers the CLI
 //! - [`cli`], [`view`]: the `weir` command and what it prints
 
 pub mod cli;
 pub mod control;
+pub mod daemon;
 pub mod enforce;
 pub mod export;
 pub mod identity;

@@ -143,6 +143,10 @@ pub trait Answers: Send + Sync + 'static {
     fn verdicts(&self, filter: &Filter) -> Answer<VerdictItem>;
     /// Exchanges from now on. While a subscriber lives the detail lane runs at full rate.
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>>;
+    /// Exchanges from now on as the detail lane's own budget draws them, each with its
+    /// `sample_probability`. Unlike [`Answers::tap`] it never raises the rate, and what is drawn
+    /// only because somebody taps may be left out (exporters).
+    fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>>;
     /// Connection events from now on.
     fn follow_flows(&self) -> broadcast::Receiver<Arc<FlowItem>>;
     /// Verdicts from now on.

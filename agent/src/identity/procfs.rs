@@ -97,6 +97,18 @@ impl Procfs {
         parse_stat(&self.text(pid, "stat").ok()?).map(|info| info.started_ticks)
     }
 
+    /// Command name of a process as the kernel keeps it, NUL padded; zero once it is gone.
+    pub fn comm(&self, pid: u32) -> [u8; 16] {
+        let mut comm = [0; 16];
+        let text = self.bytes(pid, "comm").unwrap_or_default();
+        // Fifteen bytes at most; the file ends in a line feed.
+        let name = text.strip_suffix(b"\n").unwrap_or(&text);
+        for (byte, letter) in comm.iter_mut().take(15).zip(name) {
+            *byte = *letter;
+        }
+        comm
+    }
+
     /// Every process id, in ascending order.
     pub fn pids(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir(&self.root) else {
@@ -284,6 +296,12 @@ mod tests {
         let own = procfs.process(std::process::id()).expect("own process");
         assert_eq!(own.exe, std::env::current_exe().unwrap().to_string_lossy());
         assert!(!own.cmdline.is_empty() && own.started_ticks > 0);
+        assert!(
+            procfs
+                .comm(std::process::id())
+                .starts_with(own.comm.as_bytes())
+        );
+        assert_eq!(procfs.comm(u32::MAX), [0; 16]);
         let mut child = Command::new("sleep")
             .arg("30")
             .env("OTEL_SERVICE_NAME", "sleeper")

@@ -1,7 +1,7 @@
 //! An exchange record with its names → the exchange that answers and exporters show.
 
 use weir_common::{
-    event::{ExchangeRecord, exchange_flag},
+    event::{ExchangeRecord, exchange_flag, why},
     flow::{protocol, role},
 };
 
@@ -80,8 +80,17 @@ pub fn exchange_of(
         server_port: record.server_port,
         client_here: local || record.role == role::CLIENT,
         server_here: local || record.role == role::SERVER,
-        sample_probability: (f64::from(record.probability) + 1.0) / 4_294_967_296.0,
+        sample_probability: sample_probability(record),
     }
+}
+
+/// Probability with which such an exchange comes to the detail lane. Failed, slow and new ones
+/// always come, also when they happened to be drawn.
+fn sample_probability(record: &ExchangeRecord) -> f64 {
+    if record.why & !why::SAMPLED != 0 {
+        return 1.0;
+    }
+    (f64::from(record.probability) + 1.0) / 4_294_967_296.0
 }
 
 /// `500`, `503`, … or [`UNANSWERED`]; `None` for what did not fail at the server.
@@ -221,6 +230,20 @@ mod tests {
             assert_eq!(exchange.error.as_deref(), expected_error);
             assert_eq!(exchange.path, None);
             assert_eq!(exchange.operation, "GET _UNNAMED");
+        }
+    }
+
+    #[test]
+    fn only_what_was_drawn_stands_for_others() {
+        for (why, probability, expected) in [
+            (why::SAMPLED, u32::MAX, 1.0),
+            (why::SAMPLED, u32::MAX / 4, 0.25),
+            (why::SAMPLED | why::ERROR, u32::MAX / 4, 1.0),
+            (why::SLOW, u32::MAX, 1.0),
+        ] {
+            let mut record = record("", 200);
+            (record.why, record.probability) = (why, probability);
+            assert!((convert(&record).sample_probability - expected).abs() < 1e-6);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The table of live connections, from connection records.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use weir_common::{
     event::{ConnectionRecord, connection_event, connection_flag},
@@ -14,9 +14,9 @@ use super::{
     parties::{Ends, address_text},
 };
 
-/// A connection that has not been heard of for so long is taken for gone, ns. The kernel reports
-/// live ones far more often.
-const SILENT_NS: u64 = 600_000_000_000;
+/// A connection is not asked for until it was silent for so long, ns: it may be newer than the
+/// list of sockets that it would be missing from.
+const SILENT_NS: u64 = 60_000_000_000;
 
 /// Live connections by socket cookie, bounded.
 #[derive(Debug)]
@@ -101,10 +101,12 @@ impl FlowTable {
         self.evicted += (before - self.live.len()) as u64;
     }
 
-    /// Drops connections whose end was never reported (a record lost to a full ring).
-    pub fn expire(&mut self, now_ns: u64) {
-        self.live
-            .retain(|_, live| now_ns.saturating_sub(live.heard_ns) < SILENT_NS);
+    /// Drops connections whose end was never reported (a record lost to a full ring): silent for
+    /// a while, and not among the sockets that are open.
+    pub fn expire(&mut self, now_ns: u64, open_cookies: &HashSet<u64>) {
+        self.live.retain(|cookie, live| {
+            now_ns.saturating_sub(live.heard_ns) < SILENT_NS || open_cookies.contains(cookie)
+        });
     }
 
     /// Live connections with their age at `now_ns` (monotonic), in no order.
@@ -323,7 +325,7 @@ mod tests {
         assert_eq!(table.evicted() + table.len() as u64, 100);
         let newest = table.items(100 * SECOND).any(|item| item.ts > 99.5);
         assert!(newest);
-        table.expire(100 * SECOND + SILENT_NS);
-        assert!(table.is_empty());
+        table.expire(100 * SECOND + SILENT_NS, &HashSet::from([100]));
+        assert_eq!(table.len(), 1, "idle, but open");
     }
 }

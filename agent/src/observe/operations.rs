@@ -116,6 +116,14 @@ impl OperationNames {
         std::mem::take(&mut self.fresh)
     }
 
+    /// Gives names back that could not be written, for the next [`Self::take_fresh`].
+    pub fn put_back(&mut self, names: Vec<(OperationKey, String)>) {
+        let room = self.capacity.saturating_sub(self.fresh.len());
+        let names = names.into_iter().take(room);
+        self.fresh
+            .extend(names.map(|(key, name)| (key, name.into())));
+    }
+
     /// Names held.
     pub fn len(&self) -> usize {
         self.names.len()

@@ -290,11 +290,10 @@ impl Graph {
         self.edges.is_empty()
     }
 
-    /// Kernel edge ids whose ends have their final names, with these.
-    pub fn settled_ends(&self) -> impl Iterator<Item = (u32, &Ends)> {
+    /// Kernel edge ids with the best names that their ends have so far.
+    pub fn ends(&self) -> impl Iterator<Item = (u32, &Ends)> {
         self.kernel_edges
             .iter()
-            .filter(|(_, kernel)| kernel.ends.settled())
             .map(|(id, kernel)| (*id, &kernel.ends))
     }
 
@@ -304,6 +303,16 @@ impl Graph {
             .values()
             .filter(|kernel| !kernel.ends.settled())
             .map(|kernel| (&kernel.key, &kernel.value))
+    }
+
+    /// Number of kernel edges remembered.
+    pub fn kernel_edges(&self) -> usize {
+        self.kernel_edges.len()
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> u64 {
+        self.edges.values().map(|edge| edge.state.tcp.open).sum()
     }
 
     /// Exchanges counted on all edges.

@@ -76,7 +76,7 @@ pub fn name_cgroup(
     container: Option<&ContainerInfo>,
     rules: &Rules,
 ) -> Option<Arc<Workload>> {
-    let by_container = || container.and_then(|info| container_name(info));
+    let by_container = || container.and_then(container_name);
     // A container without a name is named by its program, so by each process.
     let service = cgroup
         .unit

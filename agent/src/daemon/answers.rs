@@ -190,7 +190,7 @@ impl Daemon {
             .filter(|(_, count)| *count > 0)
             .map(|(reason, count)| (reason.to_owned(), count))
             .collect();
-        let failures = locked(&self.keeper).trouble().0;
+        let failures = locked(&self.keeper).failures;
         if failures > 0 {
             own.insert("history_failures".into(), failures);
         }
@@ -228,7 +228,7 @@ impl Daemon {
 
     fn missing(&self) -> Vec<String> {
         let mut missing = self.kernel.missing();
-        if let (_, Some(trouble)) = locked(&self.keeper).trouble() {
+        if let Some(trouble) = &locked(&self.keeper).trouble {
             missing.push(format!("history: {trouble}"));
         }
         missing

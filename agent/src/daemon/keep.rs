@@ -1,6 +1,9 @@
 //! History: what is written each minute, and what a start takes up again.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Daemon, lane::Lane, locked, time};
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
         edges::EdgeName,
         model::{EdgeState, Filter, Workload},
     },
-    store::{Batch, History, Limits},
+    store::{Batch, History},
 };
 
 /// Exchanges that go to history at each write, the newest.
@@ -23,35 +26,29 @@ const SETTLE_NS: u64 = 5_000_000_000;
 /// by an earlier run.
 const LOADING_NS: u64 = 5_000_000_000;
 
-/// Keeps the history.
+/// What is kept beside the history itself.
+#[derive(Debug, Default)]
 pub(super) struct Keeper {
-    history: Option<History>,
     /// Edges as last written: what history already has.
     written: HashMap<EdgeName, EdgeState>,
     /// Whether it is known what an earlier run has written.
     is_settled: bool,
+    /// Workloads that are to be written.
     workloads: Vec<Workload>,
     /// Unix time of the newest exchange written, s.
     newest: f64,
+    /// Failures to write so far.
+    pub(super) failures: u64,
+    /// Why history is not written now.
+    pub(super) trouble: Option<String>,
 }
 
-impl Keeper {
-    pub(super) fn open(path: Option<&Path>, limits: Limits) -> Self {
-        let now_seconds = time::unix_ns() / 1_000_000_000;
-        Self {
-            history: path.map(|path| History::open(path, limits, now_seconds)),
-            written: HashMap::new(),
-            is_settled: false,
-            workloads: Vec::new(),
-            newest: 0.0,
-        }
-    }
+/// Most workloads that wait for a history that cannot be written.
+const MAX_WAITING: usize = 16_384;
 
+impl Keeper {
     /// Takes up what an earlier run has left.
-    pub(super) fn restore(&self, lane: &mut Lane, registry: &Registry) {
-        let Some(history) = &self.history else {
-            return;
-        };
+    pub(super) fn restore(history: &History, lane: &mut Lane, registry: &Registry) -> Self {
         let remembered = history.remembered();
         for (key, name) in remembered.operations {
             lane.operations.restore(key, &name);
@@ -59,25 +56,27 @@ impl Keeper {
         for workload in remembered.workloads {
             registry.restore(workload);
         }
+        let newest = remembered.exchanges.last().map_or(0.0, |last| last.ts);
         for exchange in remembered.exchanges {
             lane.exchanges.push(Arc::new(exchange));
         }
+        let mut keeper = Self {
+            newest,
+            ..Self::default()
+        };
+        keeper.note_trouble(history);
+        keeper
     }
 
     pub(super) fn add_workloads(&mut self, workloads: &[Arc<Workload>]) {
-        if self.history.is_some() {
-            let owned = workloads.iter().map(|workload| Workload::clone(workload));
-            self.workloads.extend(owned);
-        }
+        let room = MAX_WAITING.saturating_sub(self.workloads.len());
+        let owned = workloads.iter().map(|workload| Workload::clone(workload));
+        self.workloads.extend(owned.take(room));
     }
 
-    /// Failures to write so far, and why it is not written now.
-    pub(super) fn trouble(&self) -> (u64, Option<&str>) {
-        let history = self.history.as_ref();
-        (
-            history.map_or(0, History::failures),
-            history.and_then(History::trouble),
-        )
+    fn note_trouble(&mut self, history: &History) {
+        self.failures = history.failures();
+        self.trouble = history.trouble().map(str::to_owned);
     }
 }
 
@@ -108,32 +107,52 @@ impl Daemon {
     }
 
     /// Writes what was added since the last call. Call it about once a minute, and at the end.
+    /// Waits for the disk.
     pub fn tick_history(&self) {
-        let now_seconds = time::unix_ns() / 1_000_000_000;
+        // Held throughout, so that nobody sums up what is half written.
+        let mut history = locked(&self.history);
+        let Some(history) = history.as_mut() else {
+            return;
+        };
+        let (batch, changed) = self.batch();
+        let written = history.append(time::unix_ns() / 1_000_000_000, &batch);
         let mut keeper = locked(&self.keeper);
-        if keeper.history.is_none() {
+        keeper.note_trouble(history);
+        if !written {
+            // Names come only once, so they wait for the next try; counts are still in the graph.
+            keeper.workloads.extend(batch.workloads);
+            locked(&self.lane).operations.put_back(batch.operations);
             return;
         }
+        keeper.newest = batch
+            .exchanges
+            .last()
+            .map_or(keeper.newest, |exchange| exchange.ts);
+        keeper.written.extend(changed);
+        let there: HashSet<EdgeName> = self.graph().edges().map(EdgeState::same_edge).collect();
+        keeper.written.retain(|name, _| there.contains(name));
+    }
+
+    /// What is to be written, and the edges as they are with it.
+    fn batch(&self) -> (Batch, HashMap<EdgeName, EdgeState>) {
+        let mut keeper = locked(&self.keeper);
         let mut batch = Batch {
             workloads: std::mem::take(&mut keeper.workloads),
             ..Batch::default()
         };
-        {
-            let mut lane = locked(&self.lane);
-            let fresh = lane.operations.take_fresh();
-            batch.operations = fresh
-                .into_iter()
-                .map(|(key, name)| (key, name.to_string()))
-                .collect();
-            let newest = keeper.newest;
-            let exchanges = lane.exchanges.iter().rev();
-            batch.exchanges = exchanges
-                .take(EXCHANGES_PER_WRITE)
-                .take_while(|exchange| exchange.ts > newest)
-                .map(|exchange| exchange.as_ref().clone())
-                .collect();
-        }
+        let mut lane = locked(&self.lane);
+        let fresh = lane.operations.take_fresh().into_iter();
+        batch.operations = fresh.map(|(key, name)| (key, name.to_string())).collect();
+        batch.exchanges = lane
+            .exchanges
+            .iter()
+            .rev()
+            .take(EXCHANGES_PER_WRITE)
+            .take_while(|exchange| exchange.ts > keeper.newest)
+            .map(|exchange| exchange.as_ref().clone())
+            .collect();
         batch.exchanges.reverse();
+        drop(lane);
         let mut changed = HashMap::new();
         for edge in self.graph().edges() {
             let name = edge.same_edge();
@@ -142,36 +161,19 @@ impl Daemon {
                 changed.insert(name, edge.clone());
             }
         }
-        let written = keeper
-            .history
-            .as_mut()
-            .is_some_and(|history| history.append(now_seconds, &batch));
-        if written {
-            keeper.written.extend(changed);
-            let names: std::collections::HashSet<EdgeName> =
-                self.graph().edges().map(EdgeState::same_edge).collect();
-            keeper.written.retain(|name, _| names.contains(name));
-            keeper.newest = batch
-                .exchanges
-                .last()
-                .map_or(keeper.newest, |exchange| exchange.ts);
-        } else {
-            // Names come only once, so they wait for the next try; counts are still in the graph.
-            keeper.workloads = batch.workloads;
-            let mut lane = locked(&self.lane);
-            lane.operations.put_back(batch.operations);
-        }
+        (batch, changed)
     }
 
     /// Edges with what was counted in the last `filter.since_seconds`, to the whole minute; all
     /// that was counted if the filter does not ask for less, or there is no history.
     pub(super) fn edges_for(&self, filter: &Filter) -> Vec<EdgeState> {
+        let all = || self.graph().edges().cloned().collect();
         let Some(since) = filter.since_seconds else {
-            return self.graph().edges().cloned().collect();
+            return all();
         };
-        let keeper = locked(&self.keeper);
-        let Some(history) = &keeper.history else {
-            return self.graph().edges().cloned().collect();
+        let history = locked(&self.history);
+        let Some(history) = history.as_ref() else {
+            return all();
         };
         let from = (time::unix_seconds() - since).max(0.0) as u64;
         let mut edges: HashMap<EdgeName, EdgeState> = history
@@ -179,22 +181,21 @@ impl Daemon {
             .into_iter()
             .map(|edge| (edge.same_edge(), edge))
             .collect();
+        let keeper = locked(&self.keeper);
         for edge in self.graph().edges() {
             let name = edge.same_edge();
-            match edge.delta(keeper.written.get(&name)) {
-                Some(delta) => match edges.get_mut(&name) {
-                    Some(known) => known.add(&delta),
-                    None => {
-                        edges.insert(name, delta);
-                    }
-                },
-                // Nothing new, but it is open now.
-                None => {
-                    if let Some(known) = edges.get_mut(&name) {
-                        known.tcp.open = edge.tcp.open;
-                        known.rate = edge.rate;
-                    }
+            let delta = edge.delta(keeper.written.get(&name));
+            match (edges.get_mut(&name), delta) {
+                (Some(known), Some(delta)) => known.add(&delta),
+                (None, Some(delta)) => {
+                    edges.insert(name, delta);
                 }
+                // Nothing new, but it is open now.
+                (Some(known), None) => {
+                    known.tcp.open = edge.tcp.open;
+                    known.rate = edge.rate;
+                }
+                (None, None) => {}
             }
         }
         edges.into_values().collect()

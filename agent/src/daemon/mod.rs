@@ -54,7 +54,7 @@ use crate::{
         graph::{Graph, GraphLimits},
         model::{Exchange, FlowItem, VerdictItem},
     },
-    store::Limits,
+    store::{History, Limits},
 };
 
 /// Exchanges that a slow subscriber may lag behind before it loses some.
@@ -118,6 +118,8 @@ pub struct Daemon {
     policies: Arc<dyn PolicyEngine>,
     registry: Registry,
     identities: Mutex<Identities>,
+    /// Held while the disk is waited for.
+    history: Mutex<Option<History>>,
     keeper: Mutex<Keeper>,
     lane: Mutex<Lane>,
     graph: RwLock<Graph>,
@@ -154,8 +156,16 @@ impl Daemon {
         let clock = Clock::new(time::unix_ns(), time::monotonic_ns());
         let mut lane = Lane::new(&settings.lane, clock);
         let registry = Registry::new(settings.rules);
-        let keeper = Keeper::open(settings.history.as_deref(), settings.history_limits);
-        keeper.restore(&mut lane, &registry);
+        let history = settings.history.map(|path| {
+            History::open(
+                &path,
+                settings.history_limits,
+                time::unix_ns() / 1_000_000_000,
+            )
+        });
+        let keeper = history
+            .as_ref()
+            .map(|history| Keeper::restore(history, &mut lane, &registry));
         for (_, json) in kernel.workloads() {
             if let Ok(workload) = serde_json::from_str(&json) {
                 registry.restore(workload);
@@ -166,7 +176,8 @@ impl Daemon {
             policies,
             registry,
             identities: Mutex::default(),
-            keeper: Mutex::new(keeper),
+            history: Mutex::new(history),
+            keeper: Mutex::new(keeper.unwrap_or_default()),
             lane: Mutex::new(lane),
             graph: RwLock::new(Graph::new(settings.graph)),
             facts: Mutex::default(),

@@ -238,13 +238,14 @@ impl Graph {
             return;
         }
         let memory = kernel.operations.entry(*key).or_default();
+        // Most operations rest most of the time.
+        if memory.before.is_up_to(value) {
+            return;
+        }
         let Some(name) = memory.name(key, ops, now_ns) else {
             return;
         };
         let delta = memory.before.step(value);
-        if delta.calls == 0 {
-            return;
-        }
         let edge = home(&mut self.edges, kernel);
         if !edge.is_counted_by(kernel) {
             return;
@@ -362,13 +363,11 @@ impl Graph {
 
 /// The edge that a kernel edge's counts belong to; `_OTHER` for one that was folded.
 fn home<'a>(edges: &'a mut HashMap<GraphKey, GraphEdge>, kernel: &KernelEdge) -> &'a mut GraphEdge {
-    let key = if edges.contains_key(&kernel.graph_key) {
-        kernel.graph_key.clone()
-    } else {
-        GraphKey::other()
-    };
+    if edges.contains_key(&kernel.graph_key) {
+        return edges.get_mut(&kernel.graph_key).expect("looked up above");
+    }
     edges
-        .entry(key)
+        .entry(GraphKey::other())
         .or_insert_with(|| GraphEdge::new(&edge::other_ends(), 0, 0))
 }
 

@@ -87,11 +87,13 @@ pub(super) struct OpDelta {
 }
 
 impl OpBefore {
+    /// True if nothing was added since the last step.
+    pub(super) fn is_up_to(&self, now: &OpValue) -> bool {
+        now.calls == self.calls
+    }
+
     /// Takes what was added since the last step.
     pub(super) fn step(&mut self, now: &OpValue) -> OpDelta {
-        if now.calls == self.calls {
-            return OpDelta::default();
-        }
         if now.calls < self.calls {
             *self = Self::default();
         }

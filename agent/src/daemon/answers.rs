@@ -51,8 +51,8 @@ impl Answers for Daemon {
     }
 
     fn edges(&self, filter: &Filter) -> Answer<EdgeItem> {
-        let edges = self.edges_for(filter);
-        answer::edges(edges.iter(), filter, time::unix_seconds(), self.unbound())
+        let (now, unbound) = (time::unix_seconds(), self.unbound());
+        self.with_edges(filter, |edges| answer::edges(edges, filter, now, unbound))
     }
 
     fn edge_states(&self) -> Vec<EdgeState> {
@@ -60,13 +60,15 @@ impl Answers for Daemon {
     }
 
     fn services(&self, filter: &Filter) -> Answer<ServiceItem> {
-        let edges = self.edges_for(filter);
-        answer::services(edges.iter(), filter, time::unix_seconds(), self.unbound())
+        let (now, unbound) = (time::unix_seconds(), self.unbound());
+        self.with_edges(filter, |edges| {
+            answer::services(edges, filter, now, unbound)
+        })
     }
 
     fn tcp(&self, filter: &Filter) -> Answer<TcpItem> {
-        let edges = self.edges_for(filter);
-        answer::tcp(edges.iter(), filter, time::unix_seconds(), self.unbound())
+        let (now, unbound) = (time::unix_seconds(), self.unbound());
+        self.with_edges(filter, |edges| answer::tcp(edges, filter, now, unbound))
     }
 
     fn flows(&self, filter: &Filter) -> Answer<FlowItem> {

@@ -164,17 +164,26 @@ impl Daemon {
         (batch, changed)
     }
 
-    /// Edges with what was counted in the last `filter.since_seconds`, to the whole minute; all
+    /// Answers over the edges with what was counted in the last `filter.since_seconds`, to the whole minute; all
     /// that was counted if the filter does not ask for less, or there is no history.
-    pub(super) fn edges_for(&self, filter: &Filter) -> Vec<EdgeState> {
-        let all = || self.graph().edges().cloned().collect();
-        let Some(since) = filter.since_seconds else {
-            return all();
-        };
+    pub(super) fn with_edges<T>(
+        &self,
+        filter: &Filter,
+        answer: impl FnOnce(&mut dyn Iterator<Item = &EdgeState>) -> T,
+    ) -> T {
+        match filter
+            .since_seconds
+            .and_then(|since| self.edges_within(since))
+        {
+            Some(edges) => answer(&mut edges.iter()),
+            None => answer(&mut self.graph().edges()),
+        }
+    }
+
+    /// Edges with what was counted in the last so many seconds; `None` without a history.
+    fn edges_within(&self, since: f64) -> Option<Vec<EdgeState>> {
         let history = locked(&self.history);
-        let Some(history) = history.as_ref() else {
-            return all();
-        };
+        let history = history.as_ref()?;
         let from = (time::unix_seconds() - since).max(0.0) as u64;
         let mut edges: HashMap<EdgeName, EdgeState> = history
             .edges_since(from)
@@ -198,6 +207,6 @@ impl Daemon {
                 (None, None) => {}
             }
         }
-        edges.into_values().collect()
+        Some(edges.into_values().collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_common::flow::protocol;
+use weir_common::{flow::protocol, stable_hash};
 
 use super::{kernel_edge::KernelEdge, previous::OpDelta, window::Window};
 use crate::observe::{
@@ -11,55 +11,41 @@ use crate::observe::{
     parties::{Ends, Named},
 };
 
-/// Who stands at an end, whatever the address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum PartyId {
-    /// A workload of this host.
-    Workload(u64),
-    /// Anybody else.
-    Named(WorkloadKind, Option<String>, String),
-}
-
-impl PartyId {
-    fn of(named: &Named) -> Self {
-        match &named.workload {
-            Some(workload) => Self::Workload(workload.id),
-            None => Self::Named(
-                named.endpoint.kind,
-                named.endpoint.namespace.clone(),
-                named.endpoint.service.clone(),
-            ),
-        }
-    }
-}
-
-/// What makes two kernel edges one edge. The protocol is not in it: it is learned later than
-/// the edge, and one port speaks one protocol.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What makes two kernel edges one edge: who stands at both ends, whatever the address, and the
+/// port. The protocol is not in it: it is learned later than the edge, and one port speaks one
+/// protocol. Names are hashed, so that the thousands of look-ups of each second cost little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GraphKey {
-    client: PartyId,
-    server: PartyId,
+    client: u64,
+    server: u64,
     port: u16,
 }
 
 impl GraphKey {
     pub(super) fn of(ends: &Ends, port: u16) -> Self {
         Self {
-            client: PartyId::of(&ends.client),
-            server: PartyId::of(&ends.server),
+            client: party_id(&ends.client),
+            server: party_id(&ends.server),
             port,
         }
     }
 
     /// The edge that everything folds into.
     pub(super) fn other() -> Self {
-        let party = || PartyId::Named(WorkloadKind::Unknown, None, OTHER.into());
-        Self {
-            client: party(),
-            server: party(),
-            port: 0,
-        }
+        Self::of(&other_ends(), 0)
     }
+}
+
+/// A workload's id; of anybody else the hash of kind, namespace and service.
+fn party_id(named: &Named) -> u64 {
+    if let Some(workload) = &named.workload {
+        return workload.id;
+    }
+    let end = &named.endpoint;
+    let namespace = end.namespace.as_deref().unwrap_or_default();
+    // The slash in front keeps these apart from the ids of workloads, which are hashed alike.
+    let text = format!("/{:?}/{namespace}/{}", end.kind, end.service);
+    stable_hash(text.as_bytes())
 }
 
 /// One edge of the graph.

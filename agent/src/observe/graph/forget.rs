@@ -47,7 +47,7 @@ impl Graph {
             .filter(|(key, _)| **key != other)
             .map(|(key, edge)| {
                 let open = edge.state.tcp.open > 0;
-                (open, edge.state.last_seen_ns, key.clone())
+                (open, edge.state.last_seen_ns, *key)
             })
             .collect();
         candidates.sort_by_key(|(open, seen, _)| (*open, *seen));

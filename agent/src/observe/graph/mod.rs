@@ -47,7 +47,7 @@ pub struct GraphLimits {
 impl Default for GraphLimits {
     fn default() -> Self {
         Self {
-            edges: 10_000,
+            edges: 16_384,
             operations_per_edge: 200,
             operations: 50_000,
         }
@@ -183,7 +183,7 @@ impl Graph {
             kernel.folded_ns = 0;
             let edge = self
                 .edges
-                .entry(kernel.graph_key.clone())
+                .entry(kernel.graph_key)
                 .or_insert_with(|| new_edge(kernel, clock, began));
             if kernel.is_server_side() && !edge.server_side {
                 edge.server_side = true;

@@ -3,11 +3,11 @@
 //! # Layout
 //! - [`port`], [`policy`]: what the daemon needs of the kernel room and of the policies
 //! - [`lane`], [`budget`]: the detail lane's state, and how much of it is drawn (pure)
-//! - [`ingest`]: records of the ring buffer; [`snapshots`]: the exact lane, each second
-//! - [`identities`], [`listening`]: names for processes, cgroups and addresses
-//! - [`adopt`], [`adoption`]: sockets that are older than weir
-//! - [`keep`]: history; [`answers`]: the questions of the control socket
-//! - [`running`]: the threads
+//! - `ingest`: records of the ring buffer; `snapshots`: the exact lane, each second
+//! - `identities`, `listening`: names for processes, cgroups and addresses
+//! - `adopt`, [`adoption`]: sockets that are older than weir
+//! - `keep`: history; `answers`: the questions of the control socket
+//! - `running`: the threads
 
 mod adopt;
 pub mod adoption;

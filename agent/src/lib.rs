@@ -8,12 +8,14 @@
 //! - [`store`]: embedded history
 //! - [`export`]: OTLP and Prometheus
 //! - [`config`]: settings of the daemon
+//! - [`daemon`]: puts the rooms together and keeps them going
 //! - [`control`]: the Unix socket that answers the CLI
 //! - [`cli`], [`view`]: the `weir` command and what it prints
 
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod enforce;
 pub mod export;
 pub mod identity;

@@ -1,0 +1,227 @@
+//! Operation hash → operation name, learned from the heads of the detail lane.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use weir_common::{
+    counter::OpKey,
+    flow::protocol,
+    framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+};
+
+/// Name of what was folded away.
+pub const OTHER: &str = "_OTHER";
+
+/// What tells operations apart, whatever the edge and outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationKey {
+    /// [`protocol`].
+    pub protocol: u8,
+    /// Method code of the framer.
+    pub method: u8,
+    /// Operation hash; 0 is `_OTHER`.
+    pub op: u64,
+}
+
+impl From<&OpKey> for OperationKey {
+    fn from(key: &OpKey) -> Self {
+        Self {
+            protocol: key.protocol,
+            method: key.method,
+            op: key.op,
+        }
+    }
+}
+
+/// The names learned so far, in bounded space. The oldest name goes when the table is full; it
+/// is learned again from the next head.
+#[derive(Debug)]
+pub struct OperationNames {
+    names: HashMap<OperationKey, Arc<str>>,
+    order: VecDeque<OperationKey>,
+    fresh: Vec<(OperationKey, Arc<str>)>,
+    capacity: usize,
+    evicted: u64,
+}
+
+impl OperationNames {
+    /// An empty table of at most `capacity` names.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            names: HashMap::new(),
+            order: VecDeque::new(),
+            fresh: Vec::new(),
+            capacity: capacity.max(1),
+            evicted: 0,
+        }
+    }
+
+    /// Learns a name from the target in a head, unless it is known or the hash is of another
+    /// target (the head was cut, or begins elsewhere). True if it was new.
+    pub fn learn(&mut self, key: OperationKey, target: &[u8]) -> bool {
+        if key.op == 0 || self.names.contains_key(&key) || op_hash(target) != key.op {
+            return false;
+        }
+        let mut out = [0; MAX_TARGET_BYTES + 1];
+        let len = normalise(target, &mut out);
+        let path = String::from_utf8_lossy(&out[..len]);
+        let name: Arc<str> = format!("{} {path}", method::name(key.method)).into();
+        if self.fresh.len() < self.capacity {
+            self.fresh.push((key, Arc::clone(&name)));
+        }
+        self.insert(key, name);
+        true
+    }
+
+    /// Takes up a name learned by an earlier run.
+    pub fn restore(&mut self, key: OperationKey, name: &str) {
+        if key.op != 0 && !self.names.contains_key(&key) {
+            self.insert(key, name.into());
+        }
+    }
+
+    fn insert(&mut self, key: OperationKey, name: Arc<str>) {
+        while self.names.len() >= self.capacity {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            self.names.remove(&oldest);
+            self.evicted += 1;
+        }
+        self.names.insert(key, name);
+        self.order.push_back(key);
+    }
+
+    /// True if the operation has its final name (`_OTHER` counts).
+    pub fn is_named(&self, key: &OperationKey) -> bool {
+        key.op == 0 || self.names.contains_key(key)
+    }
+
+    /// The name of an operation: `GET /users/*`, `GET _OTHER` when folded, `GET _UNNAMED` before
+    /// its first head came.
+    pub fn name(&self, key: &OperationKey) -> Arc<str> {
+        if key.op == 0 {
+            return prefixed(key, OTHER);
+        }
+        match self.names.get(key) {
+            Some(name) => Arc::clone(name),
+            None => prefixed(key, "_UNNAMED"),
+        }
+    }
+
+    /// Names learned since the last call: for the store. Bounded by the table's capacity.
+    pub fn take_fresh(&mut self) -> Vec<(OperationKey, Arc<str>)> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Gives names back that could not be written, for the next [`Self::take_fresh`].
+    pub fn put_back(&mut self, names: Vec<(OperationKey, String)>) {
+        let room = self.capacity.saturating_sub(self.fresh.len());
+        let names = names.into_iter().take(room);
+        self.fresh
+            .extend(names.map(|(key, name)| (key, name.into())));
+    }
+
+    /// Names held.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// True if no name is held.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Greatest number of names held.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Names that had to go.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
+
+fn prefixed(key: &OperationKey, name: &str) -> Arc<str> {
+    match method_name(key.protocol, key.method) {
+        Some(method) => format!("{method} {name}").into(),
+        None => name.into(),
+    }
+}
+
+/// Method of a request, if the protocol has methods and this one is known.
+pub fn method_name(protocol_code: u8, method_code: u8) -> Option<&'static str> {
+    (protocol_code == protocol::HTTP1 && method_code != 0).then(|| method::name(method_code))
+}
+
+/// Name of a protocol in answers.
+pub fn protocol_name(code: u8) -> &'static str {
+    match code {
+        protocol::HTTP1 => "http",
+        protocol::HTTP2 => "http2",
+        protocol::TLS => "tls",
+        protocol::UPGRADED => "upgraded",
+        _ => "tcp",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(method: u8, target: &str) -> OperationKey {
+        OperationKey {
+            protocol: protocol::HTTP1,
+            method,
+            op: op_hash(target.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn operations_are_named_by_their_first_head() {
+        let mut names = OperationNames::new(16);
+        for (method, target, before, after) in [
+            (1, "/users/42?x=1", "GET _UNNAMED", "GET /users/*"),
+            (3, "/users", "POST _UNNAMED", "POST /users"),
+            (10, "/", "_OTHER _UNNAMED", "_OTHER /"),
+        ] {
+            let key = key(method, target);
+            assert_eq!(&*names.name(&key), before);
+            assert!(!names.is_named(&key));
+            assert!(names.learn(key, target.as_bytes()));
+            assert!(!names.learn(key, target.as_bytes()), "known by now");
+            assert_eq!(&*names.name(&key), after);
+        }
+        assert_eq!(names.take_fresh().len(), 3);
+        assert!(names.take_fresh().is_empty());
+    }
+
+    #[test]
+    fn folded_operations_and_foreign_targets_stay_apart() {
+        let mut names = OperationNames::new(16);
+        let folded = OperationKey {
+            op: 0,
+            ..key(1, "/")
+        };
+        assert!(!names.learn(folded, b"/"));
+        assert_eq!(&*names.name(&folded), "GET _OTHER");
+        assert!(names.is_named(&folded));
+        assert!(!names.learn(key(1, "/a"), b"/b"), "hash of another target");
+        assert!(names.is_empty());
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_oldest_and_counts_it() {
+        let mut names = OperationNames::new(2);
+        for target in ["/a", "/b", "/c"] {
+            names.learn(key(1, target), target.as_bytes());
+        }
+        assert_eq!(names.len(), 2);
+        assert_eq!(names.evicted(), 1);
+        assert_eq!(&*names.name(&key(1, "/a")), "GET _UNNAMED");
+        assert!(names.learn(key(1, "/a"), b"/a"), "learned again");
+    }
+}

@@ -5,6 +5,7 @@
 //! - [`identity`]: who owns a process, cgroup or address
 //! - [`observe`]: records → exchanges, edges, connections (pure)
 //! - [`enforce`]: policy files → kernel rules (pure)
+//! - [`replay`]: capture files through the same framing
 //! - [`store`]: embedded history
 //! - [`export`]: OTLP and Prometheus
 //! - [`control`]: the Unix socket that answers the CLI
@@ -17,5 +18,6 @@ pub mod export;
 pub mod identity;
 pub mod kernel;
 pub mod observe;
+pub mod replay;
 pub mod store;
 pub mod view;

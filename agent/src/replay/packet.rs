@@ -1,7 +1,7 @@
 //! A frame → its TCP segment: link layer, VLANs, IPv4, IPv6, TCP, in whatever state they are.
 
 use etherparse::{
-    EtherType, LaxNetSlice, LaxSlicedPacket, LinuxSllHeaderSlice, TransportSlice,
+    EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice,
     err::{Layer, packet::SliceError},
     ether_type, ip_number,
 };
@@ -91,10 +91,6 @@ fn ip(bytes: &[u8]) -> Option<LaxSlicedPacket<'_>> {
 fn cooked(bytes: &[u8]) -> Option<LaxSlicedPacket<'_>> {
     const LEN: usize = 16;
     let header = bytes.get(..LEN)?;
-    // Hardware whose protocol field is no EtherType (netlink and the like) is not ours.
-    if LinuxSllHeaderSlice::from_slice(header).is_err() {
-        return Some(LaxSlicedPacket::from_ether_type(EtherType(0), &[]));
-    }
     let kind = u16::from_be_bytes([header[14], header[15]]);
     Some(LaxSlicedPacket::from_ether_type(
         EtherType(kind),

@@ -423,10 +423,12 @@ fn still_http(conversation: &mut Conversation, is_request: bool, segment: &Segme
 /// Keeps the first bytes of a request for the detail lane, unless an unanswered one's are kept.
 #[inline(always)]
 fn keep_head(conversation: &mut Conversation, from: usize, to: usize) {
-    if conversation.head_ordinal > conversation.answered {
+    let ordinal = conversation.asked + 1;
+    // What was kept of this very request may have ended in its first line.
+    if conversation.head_ordinal > conversation.answered && conversation.head_ordinal != ordinal {
         return;
     }
-    conversation.head_ordinal = conversation.asked + 1;
+    conversation.head_ordinal = ordinal;
     conversation
         .request
         .window
@@ -612,7 +614,8 @@ fn header_lines(direction: &mut Direction, from: usize, to: usize) -> Scan {
 /// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
-    if conversation.protocol != protocol::UNKNOWN {
+    let in_first_line = conversation.direction_mut(is_request).phase == phase::START_LINE;
+    if conversation.protocol != protocol::UNKNOWN || !in_first_line {
         let missed = conversation.resynchronise();
         return Step::Lost(Loss::Malformed, missed);
     }

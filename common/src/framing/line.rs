@@ -87,8 +87,12 @@ pub(super) fn request_line(
     }
     let word = direction.window.u64_at(start);
     let (mut code, mut len) = known_method(word);
-    if code == method::NONE && complete {
+    if code == method::NONE {
         (code, len) = other_method(&direction.window, start, word);
+        // Its version is not in sight: a path must speak for it.
+        if !complete && direction.window.byte(start + len + 1) != b'/' {
+            return false;
+        }
     }
     if code == method::NONE {
         return false;
@@ -187,7 +191,8 @@ pub(super) fn header(direction: &mut Direction, start: usize, line_feed: usize) 
     Header::Other
 }
 
-/// Reads the value of `Content-Length`; false if it is no number, or another than before.
+/// Reads the value of `Content-Length`; false if it is no number, or given twice (RFC 9112,
+/// section 6.3, lets a recipient refuse equal ones too).
 #[inline(always)]
 pub(super) fn content_length(direction: &mut Direction, start: usize, end: usize) -> bool {
     let mut value = 0u64;
@@ -211,7 +216,7 @@ pub(super) fn content_length(direction: &mut Direction, start: usize, end: usize
         i += 1;
     }
     let again = direction.head_flags & head_flag::HAS_LENGTH != 0;
-    if digits == 0 || start + i < end || (again && value != direction.content_length) {
+    if digits == 0 || start + i < end || again {
         return false;
     }
     direction.head_flags |= head_flag::HAS_LENGTH;

@@ -1,32 +1,54 @@
-//! Real captures, changed captures and damaged captures through `weir replay`.
+//! Real captures, the same in other containers, and the same damaged, through `weir replay`.
+//!
+//! `record.sh` made the captures with tcpdump, nginx, curl, wrk and two small Python programs.
 
-use std::path::Path;
+mod captures;
+mod containers;
+mod damage;
+mod pcapfile;
 
-#[test]
-fn dump() {
-    let mut files: Vec<_> =
-        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("replay/captures"))
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
-    files.sort();
-    for file in files {
-        println!("== {}", file.file_name().unwrap().to_string_lossy());
-        let report = weir::replay::run(&file, &mut |e| {
-            if e.path.as_deref() != Some("/load") {
-                println!(
-                    "{} {:?} {:?} {:?} +{} -{} {} {}",
-                    e.operation,
-                    e.path,
-                    e.status,
-                    e.error,
-                    e.request_bytes,
-                    e.response_bytes,
-                    e.server.addr,
-                    e.duration_ns
-                );
-            }
-        });
-        println!("{report:?}");
-    }
+use std::path::{Path, PathBuf};
+
+use weir::{
+    observe::model::Exchange,
+    replay::{self, ReplayReport},
+};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("replay/captures")
+}
+
+/// Bytes of a recorded capture.
+fn capture(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).unwrap()
+}
+
+/// Names of all recorded captures.
+fn all_captures() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 15, "captures are missing: {names:?}");
+    names
+}
+
+/// Replays bytes that are a capture.
+fn replay(bytes: &[u8]) -> (Vec<Exchange>, ReplayReport) {
+    let mut exchanges = Vec::new();
+    let report = replay::run_reader(bytes, &mut |exchange| exchanges.push(exchange)).unwrap();
+    assert_eq!(report.exchanges, exchanges.len() as u64);
+    (exchanges, report)
+}
+
+/// `METHOD path status`, or `METHOD path error`.
+fn words(exchange: &Exchange) -> String {
+    let status = exchange.status.map(|status| status.to_string());
+    format!(
+        "{} {} {}",
+        exchange.method.as_deref().unwrap_or("-"),
+        exchange.path.as_deref().unwrap_or("-"),
+        status.or(exchange.error.clone()).unwrap_or_default()
+    )
 }

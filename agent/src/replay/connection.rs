@@ -1,57 +1,33 @@
-//! One captured connection: its handshake, its framing state, its end.
+//! One captured connection: its handshake, its roles, its end.
 
-use std::collections::VecDeque;
-
-use weir_common::{
-    counter::Loss,
-    event::{ExchangeRecord, HEAD_BYTES, Header, exchange_flag, kind, why},
-    flow::{protocol, role},
-    framing::{
-        http1::{Conversation, Finished, MAX_PENDING, Step, step},
-        stream::phase,
-    },
-};
+use weir_common::counter::Loss;
 
 use super::{
+    framed::{Framed, Output},
     packet::{End, Segment},
-    report::Losses,
+    record::Facts,
 };
-
-/// Steps over one segment that cannot be exceeded by honest traffic: a message has more bytes.
-const MAX_STEPS: u32 = 1 << 16;
-
-/// Takes what a connection yields.
-pub(super) struct Output<'a> {
-    /// Losses so far.
-    pub lost: &'a mut Losses,
-    /// Receives each exchange.
-    pub sink: &'a mut dyn FnMut(&ExchangeRecord),
-}
-
-/// First bytes of a request, kept until its response is complete.
-struct Head {
-    ordinal: u64,
-    bytes: [u8; HEAD_BYTES],
-    len: u16,
-}
 
 /// A connection between two ends whose roles are known.
 pub(super) struct Connection {
     /// Who sent the SYN, or the first request.
-    pub client: End,
+    client: End,
     /// The other end.
-    pub server: End,
+    server: End,
     /// Capture time of the latest segment, ns.
     pub latest_ns: u64,
-    /// True while this very connection is followed at another place of the capture.
+    /// True once it carried payload.
+    pub used: bool,
+    /// True if this very connection is followed at another place of the capture.
     pub mirrored: bool,
     client_isn: Option<u32>,
     server_isn: Option<u32>,
-    conversation: Option<Box<Conversation>>,
-    heads: VecDeque<Head>,
+    /// `None` before the first payload and after the end.
+    framed: Option<Box<Framed>>,
     /// Sequence number behind the server's last byte, once its FIN told it.
     fin: Option<u32>,
-    ended: bool,
+    /// Where the client's and the server's streams stood at the end.
+    ended_at: Option<[u32; 2]>,
 }
 
 impl Connection {
@@ -69,13 +45,13 @@ impl Connection {
             client,
             server,
             latest_ns: 0,
+            used: false,
             mirrored: false,
             client_isn: None,
             server_isn: None,
-            conversation: None,
-            heads: VecDeque::new(),
+            framed: None,
             fin: None,
-            ended: false,
+            ended_at: None,
         }
     }
 
@@ -97,23 +73,33 @@ impl Connection {
         }
     }
 
-    /// True if exchanges were seen or may come: its loss would hide something.
+    /// True if exchanges were seen and more may come: its loss would hide something.
     pub fn is_of_interest(&self) -> bool {
-        let http = |c: &Conversation| c.opaque == 0 && c.protocol == protocol::HTTP1;
-        !self.ended && self.conversation.as_deref().is_some_and(http)
+        self.framed.as_deref().is_some_and(Framed::is_http)
     }
 
     /// Takes a segment of this connection.
     pub fn take(&mut self, segment: &Segment<'_>, time_ns: u64, output: &mut Output<'_>) {
         self.latest_ns = time_ns;
         let is_request = segment.source == self.client;
-        self.learn(segment, is_request);
-        if self.ended || self.mirrored {
+        if self.mirrored {
+            return;
+        }
+        if let Some(ends) = self.ended_at {
+            self.take_late(segment, is_request, ends, output);
             return;
         }
         // Data on a SYN may be refused by the server; if it was accepted, the hole is counted.
         if segment.payload_len != 0 && !segment.syn {
-            self.frame(segment, is_request, time_ns, output);
+            let facts = self.facts();
+            let framed = self.framed.get_or_insert_with(|| {
+                if facts.isns.is_none() && self.client_isn.is_some() {
+                    // Its SYN was captured, but not what came next.
+                    output.lost.add(Loss::AttachMidstream, 1);
+                }
+                Framed::new(facts.isns)
+            });
+            framed.take(segment, is_request, time_ns, &facts, output);
         }
         if segment.fin && !is_request {
             self.fin = Some(segment.seq.wrapping_add(segment.payload_len));
@@ -123,8 +109,17 @@ impl Connection {
         }
     }
 
+    fn facts(&self) -> Facts {
+        Facts {
+            client: self.client,
+            server: self.server,
+            isns: self.isns(),
+        }
+    }
+
     /// Learns the server's first sequence number from whoever tells it first.
-    fn learn(&mut self, segment: &Segment<'_>, is_request: bool) {
+    pub fn learn(&mut self, segment: &Segment<'_>) {
+        let is_request = segment.source == self.client;
         if self.server_isn.is_some() {
             return;
         }
@@ -138,223 +133,44 @@ impl Connection {
 
     /// True once the server's FIN and everything before it were seen: no answer can follow.
     fn all_was_said(&self) -> bool {
-        let Some(fin) = self.fin else {
-            return false;
+        let heard = |fin| {
+            let framed = self.framed.as_deref();
+            framed.is_none_or(|framed| framed.heard_all_before(fin))
         };
-        self.conversation.as_deref().is_none_or(|conversation| {
-            let response = &conversation.response;
-            let offset = response.offset_of(fin);
-            response.anchored == 0 || offset.is_none_or(|offset| offset <= response.highest)
-        })
+        self.fin.is_some_and(heard)
     }
 
-    fn frame(
+    /// A message behind the end: a packet before was damaged or forged, and this one is lost.
+    fn take_late(
         &mut self,
         segment: &Segment<'_>,
         is_request: bool,
-        time_ns: u64,
+        ends: [u32; 2],
         output: &mut Output<'_>,
     ) {
-        if self.conversation.is_none() {
-            self.conversation = Some(self.start(output));
-        }
-        let captured = segment.captured.len() as u32;
-        if captured != 0 {
-            self.walk(segment, captured, is_request, time_ns, output);
-        }
-        // What the snap length cut off can be a body, which needs no bytes; a head there is lost.
-        if captured < segment.payload_len {
-            self.walk(segment, segment.payload_len, is_request, time_ns, output);
+        let end = ends[usize::from(!is_request)];
+        let is_new = segment.seq.wrapping_sub(end) < 1 << 30;
+        if is_new && !segment.syn && segment.begins_message().is_some() {
+            output.lost.add(Loss::Malformed, 1);
         }
     }
 
-    fn start(&self, output: &mut Output<'_>) -> Box<Conversation> {
-        let mut conversation = Box::new(<Conversation as bytemuck::Zeroable>::zeroed());
-        match self.isns() {
-            Some((client, server)) => conversation.start(client, server),
-            None => {
-                if self.client_isn.is_some() {
-                    // Its SYN was captured, but not what came next.
-                    output.lost.add(Loss::AttachMidstream, 1);
-                }
-                conversation.start_midstream();
-            }
-        }
-        conversation
-    }
-
-    /// Runs the framing over the first `len` bytes of a segment.
-    fn walk(
-        &mut self,
-        segment: &Segment<'_>,
-        len: u32,
-        is_request: bool,
-        time_ns: u64,
-        output: &mut Output<'_>,
-    ) {
-        let Some(conversation) = self.conversation.as_deref_mut() else {
-            return;
-        };
-        if conversation.opaque != 0 {
-            return;
-        }
-        let Some(place) = conversation.locate(is_request, segment.seq, len, time_ns) else {
-            return;
-        };
-        let mut source = segment.captured;
-        for _ in 0..MAX_STEPS {
-            if is_request && conversation.request.phase == phase::START_LINE {
-                // This head is wanted whatever is outstanding: here is room for all of them.
-                conversation.head_ordinal = 0;
-            }
-            let asked = conversation.asked;
-            let step = step(conversation, is_request, &place, &mut source);
-            if conversation.asked != asked {
-                keep_head(&mut self.heads, conversation);
-            }
-            match step {
-                Step::Done => return,
-                Step::More => {}
-                Step::Lost(reason, n) => output.lost.add(reason, n),
-                Step::Exchange(finished) => {
-                    let record = record(
-                        (self.client, self.server),
-                        self.client_isn.zip(self.server_isn),
-                        &mut self.heads,
-                        &finished,
-                    );
-                    emit(&record, output);
-                }
-            }
-        }
-        output.lost.add(Loss::TooManyMessages, 1);
-    }
-
-    /// The connection ended: what lasts until then is complete, what waits is unanswered.
+    /// The connection ended, at a known time.
     pub fn finish(&mut self, time_ns: u64, output: &mut Output<'_>) {
-        self.ended = true;
-        let Some(mut conversation) = self.conversation.take() else {
-            return;
-        };
-        let isns = self.isns();
-        let ends = (self.client, self.server);
-        if let Some(finished) = conversation.close(time_ns) {
-            let mut record = record(ends, isns, &mut self.heads, &finished);
-            record.flags |= exchange_flag::UNTIL_CLOSE;
-            emit(&record, output);
-        }
-        while let Some(finished) = conversation.take_unanswered(time_ns) {
-            let mut record = record(ends, isns, &mut self.heads, &finished);
-            record.flags |= exchange_flag::UNANSWERED;
-            record.why |= why::ERROR;
-            record.responded_ns = 0;
-            emit(&record, output);
+        let facts = self.facts();
+        let framed = self.framed.take();
+        let begins = [self.client_isn, self.server_isn];
+        let begins = begins.map(|isn| isn.unwrap_or_default().wrapping_add(1));
+        self.ended_at = Some(framed.as_deref().map_or(begins, Framed::seen));
+        if let Some(framed) = framed {
+            framed.finish(time_ns, &facts, output);
         }
     }
 
-    /// The capture ends, or the connection is forgotten: what was under way will not be known.
+    /// The capture ends, or the connection has to go.
     pub fn abandon(&mut self, output: &mut Output<'_>) {
-        self.ended = true;
-        if let Some(conversation) = self.conversation.take()
-            && conversation.opaque == 0
-        {
-            output
-                .lost
-                .add(Loss::Unanswered, conversation.outstanding());
+        if let Some(framed) = self.framed.take() {
+            framed.abandon(output);
         }
     }
-}
-
-fn emit(record: &ExchangeRecord, output: &mut Output<'_>) {
-    if record.flags & exchange_flag::UNTIMED != 0 {
-        output.lost.add(Loss::PipelineDepth, 1);
-    }
-    (output.sink)(record);
-}
-
-/// Takes over the head of the request that was just read, up to its empty line.
-fn keep_head(heads: &mut VecDeque<Head>, conversation: &Conversation) {
-    if conversation.head_ordinal != conversation.asked || heads.len() >= MAX_PENDING {
-        return;
-    }
-    let words: &[u8] = bytemuck::cast_slice(&conversation.head);
-    let start = usize::from(conversation.head_skip);
-    let end = start + usize::from(conversation.head_len);
-    let kept = words.get(start..end).unwrap_or_default();
-    let len = head_len(kept);
-    let mut head = Head {
-        ordinal: conversation.asked,
-        bytes: [0; HEAD_BYTES],
-        len: len as u16,
-    };
-    head.bytes[..len].copy_from_slice(&kept[..len]);
-    heads.push_back(head);
-}
-
-/// Length of a head with its empty line, or all of it if that line is further on.
-fn head_len(bytes: &[u8]) -> usize {
-    let ends_at = |at: usize| {
-        let rest = &bytes[at..];
-        if rest.starts_with(b"\n\r\n") {
-            Some(at + 3)
-        } else {
-            rest.starts_with(b"\n\n").then_some(at + 2)
-        }
-    };
-    let end = (0..bytes.len()).find_map(ends_at);
-    end.unwrap_or(bytes.len()).min(HEAD_BYTES)
-}
-
-/// The record that the kernel would write for this exchange.
-fn record(
-    (client, server): (End, End),
-    isns: Option<(u32, u32)>,
-    heads: &mut VecDeque<Head>,
-    finished: &Finished,
-) -> ExchangeRecord {
-    let mut record = ExchangeRecord {
-        header: Header {
-            kind: kind::EXCHANGE,
-            cpu: 0,
-            time_ns: finished.ended_ns,
-        },
-        op: finished.op,
-        request_offset: finished.offset,
-        started_ns: finished.started_ns,
-        responded_ns: finished.responded_ns,
-        ended_ns: finished.ended_ns,
-        request_bytes: finished.request_bytes,
-        response_bytes: finished.response_bytes,
-        client_addr: client.0,
-        client_port: client.1,
-        server_addr: server.0,
-        server_port: server.1,
-        status: finished.status,
-        method: finished.method,
-        protocol: protocol::HTTP1,
-        role: role::UNKNOWN,
-        probability: u32::MAX,
-        ..bytemuck::Zeroable::zeroed()
-    };
-    match isns {
-        Some((client_isn, server_isn)) => {
-            record.client_isn = client_isn;
-            record.server_isn = server_isn;
-        }
-        None => record.flags |= exchange_flag::NO_ISN,
-    }
-    if finished.started_ns == 0 {
-        record.flags |= exchange_flag::UNTIMED;
-    }
-    while heads.front().is_some_and(|h| h.ordinal < finished.ordinal) {
-        heads.pop_front();
-    }
-    if heads.front().is_some_and(|h| h.ordinal == finished.ordinal)
-        && let Some(head) = heads.pop_front()
-    {
-        record.flags |= exchange_flag::HAS_HEAD;
-        record.head[..HEAD_BYTES].copy_from_slice(&head.bytes);
-        record.head_len = head.len;
-    }
-    record
 }

@@ -1,8 +1,9 @@
 //! `weir replay`: a capture file through the very framing that runs in the kernel.
 //!
 //! ```text
-//!  file ─▶ capture ─▶ packet ─▶ table ─▶ connection ─▶ common's framing ─▶ item ─▶ sink
-//!         (frames)  (segments) (4-tuples) (handshake, end)   (exchanges)   (Exchange)
+//!  file ─▶ capture ─▶ packet ─▶ table ─▶ connection ─▶ framed ─▶ record ─▶ item ─▶ sink
+//!         (frames) (segments) (addresses) (handshake) (common's (as the  (as tap
+//!                                                      framing)  kernel's) prints)
 //! ```
 //!
 //! Connections are told apart by addresses and initial sequence numbers, as live ones are. What a
@@ -12,9 +13,11 @@
 
 mod capture;
 mod connection;
+mod framed;
 mod item;
 mod measure;
 mod packet;
+mod record;
 mod report;
 mod table;
 

@@ -35,6 +35,41 @@ pub struct Segment<'a> {
     pub payload_len: u32,
 }
 
+/// What a payload begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A request line.
+    Request,
+    /// A status line.
+    Response,
+}
+
+impl Segment<'_> {
+    /// The HTTP message that the payload seems to begin with, by its first word.
+    pub fn begins_message(&self) -> Option<Message> {
+        const METHODS: [&[u8]; 9] = [
+            b"GET ",
+            b"HEAD ",
+            b"POST ",
+            b"PUT ",
+            b"DELETE ",
+            b"CONNECT ",
+            b"OPTIONS ",
+            b"TRACE ",
+            b"PATCH ",
+        ];
+        if METHODS
+            .iter()
+            .any(|method| self.captured.starts_with(method))
+        {
+            return Some(Message::Request);
+        }
+        self.captured
+            .starts_with(b"HTTP/1.")
+            .then_some(Message::Response)
+    }
+}
+
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded<'a> {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use weir_common::{counter::Loss, event::ExchangeRecord, flow::PairKey};
 
 use super::{
-    connection::{Connection, Output},
-    packet::{End, Segment},
+    connection::Connection,
+    framed::Output,
+    packet::{End, Message, Segment},
     report::Losses,
 };
 
@@ -76,18 +77,18 @@ impl Connections {
         let Slot::Known(connection) = slot else {
             return;
         };
-        let knew_isns = connection.isns().is_some();
+        connection.learn(segment);
+        if segment.payload_len != 0 && !connection.used {
+            connection.used = true;
+            if let Some(key) = pair_key(connection) {
+                // Address translation leaves the sequence numbers unchanged: the connection is
+                // followed only where its payload was seen first.
+                connection.mirrored = *self.pairs.entry(key).or_insert(ends) != ends;
+                self.mirrored += u64::from(connection.mirrored);
+            }
+        }
         let lost = &mut self.lost;
         connection.take(segment, time_ns, &mut Output { lost, sink });
-        if !knew_isns && let Some((client_isn, server_isn)) = connection.isns() {
-            self.pair(
-                ends,
-                PairKey {
-                    client_isn,
-                    server_isn,
-                },
-            );
-        }
     }
 
     /// A SYN or SYN-ACK: a new connection, unless it belongs to the one that is known.
@@ -111,31 +112,15 @@ impl Connections {
         self.slots.insert(ends, Slot::Known(connection));
     }
 
-    /// Follows a connection at one place only, though it may cross several (address translation
-    /// between them leaves the sequence numbers unchanged).
-    fn pair(&mut self, ends: Ends, key: PairKey) {
-        let place = *self.pairs.entry(key).or_insert(ends);
-        if place != ends
-            && let Some(Slot::Known(connection)) = self.slots.get_mut(&ends)
-        {
-            connection.mirrored = true;
-            self.mirrored += 1;
-        }
-    }
-
     /// Ends a connection's life: at a known time, or because it has to go.
     fn forget(&mut self, ends: &Ends, time_ns: Option<u64>, sink: &mut dyn FnMut(&ExchangeRecord)) {
         let Some(Slot::Known(mut connection)) = self.slots.remove(ends) else {
             return;
         };
-        if let Some((client_isn, server_isn)) = connection.isns() {
-            let key = PairKey {
-                client_isn,
-                server_isn,
-            };
-            if self.pairs.get(&key) == Some(ends) {
-                self.pairs.remove(&key);
-            }
+        if let Some(key) = pair_key(&connection)
+            && self.pairs.get(&key) == Some(ends)
+        {
+            self.pairs.remove(&key);
         }
         let lost = &mut self.lost;
         match time_ns {
@@ -171,6 +156,13 @@ impl Connections {
     }
 }
 
+fn pair_key(connection: &Connection) -> Option<PairKey> {
+    connection.isns().map(|(client_isn, server_isn)| PairKey {
+        client_isn,
+        server_isn,
+    })
+}
+
 /// Order in which slots go: those of no interest first, then by silence.
 fn age((ends, slot): (&Ends, &Slot)) -> (bool, u64, Ends) {
     match slot {
@@ -186,22 +178,9 @@ fn ends_of(segment: &Segment<'_>) -> Ends {
 
 /// Client and server of a connection whose beginning was not captured, if this payload tells.
 fn roles(segment: &Segment<'_>) -> Option<(End, End)> {
-    const METHODS: [&[u8]; 9] = [
-        b"GET ",
-        b"HEAD ",
-        b"POST ",
-        b"PUT ",
-        b"DELETE ",
-        b"CONNECT ",
-        b"OPTIONS ",
-        b"TRACE ",
-        b"PATCH ",
-    ];
-    let payload = segment.captured;
-    if METHODS.iter().any(|method| payload.starts_with(method)) {
-        return Some((segment.source, segment.destination));
-    }
-    payload
-        .starts_with(b"HTTP/1.")
-        .then_some((segment.destination, segment.source))
+    let (from, to) = (segment.source, segment.destination);
+    segment.begins_message().map(|message| match message {
+        Message::Request => (from, to),
+        Message::Response => (to, from),
+    })
 }

@@ -585,6 +585,8 @@ fn header_lines(direction: &mut Direction, from: usize, to: usize) -> Scan {
         }
         match line::header(direction, start, line_feed) {
             line::Header::Other => {}
+            // Trailers do not frame, whatever they are called.
+            line::Header::Length(_) if direction.phase != phase::HEADERS => {}
             line::Header::Length(_) if length_end != 0 => return Scan::Bad,
             line::Header::Length(at) => {
                 length_at = at;
@@ -592,7 +594,7 @@ fn header_lines(direction: &mut Direction, from: usize, to: usize) -> Scan {
             }
         }
     }
-    if length_end != 0 && direction.phase == phase::HEADERS {
+    if length_end != 0 {
         let end = text_end(direction, length_at, length_end);
         if !line::content_length(direction, length_at, end) {
             return Scan::Bad;

@@ -297,6 +297,10 @@ pub(super) fn begins_request(window: &Window, start: usize) -> bool {
 /// True if the first `len` bytes at `start` could begin a status line.
 #[inline(always)]
 pub(super) fn may_begin_response(window: &Window, start: usize, len: usize) -> bool {
+    let first = window.byte(start);
+    if first == b'\r' || first == b'\n' {
+        return true;
+    }
     let known = if len >= 7 {
         LOW_7
     } else {

@@ -180,6 +180,14 @@ fn chunked_bodies() {
         &[('>', GET), ('<', response), ('>', GET), ('<', OK)],
         &[&expected, "GET 200 27+40"],
     );
+    // Trailers do not frame, whatever they are called.
+    let odd = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        0\r\nContent-Length: 7\r\nContent-Length: x\r\nTransfer-Encoding: x\r\n\r\n";
+    let expected = format!("GET 200 27+{}", odd.len());
+    check(
+        &[('>', GET), ('<', odd), ('>', GET), ('<', OK)],
+        &[&expected, "GET 200 27+40"],
+    );
     let upload = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     let expected = format!("POST 200 {}+40", upload.len());
     check(

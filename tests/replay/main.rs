@@ -3,6 +3,7 @@
 //! `record.sh` made the captures with tcpdump, nginx, curl, wrk and two small Python programs.
 
 mod captures;
+mod connections;
 mod containers;
 mod damage;
 mod pcapfile;

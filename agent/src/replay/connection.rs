@@ -10,6 +10,7 @@ use super::{
 
 /// A connection between two ends whose roles are known.
 pub(super) struct Connection {
+    number: u64,
     /// Who sent the SYN, or the first request.
     client: End,
     /// The other end.
@@ -32,16 +33,17 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection whose SYN or SYN-ACK was captured.
-    pub fn opened(client: End, server: End, client_isn: u32) -> Self {
+    pub fn opened(number: u64, client: End, server: End, client_isn: u32) -> Self {
         Self {
             client_isn: Some(client_isn),
-            ..Self::taken_up(client, server)
+            ..Self::taken_up(number, client, server)
         }
     }
 
     /// A connection that is older than the capture.
-    pub fn taken_up(client: End, server: End) -> Self {
+    pub fn taken_up(number: u64, client: End, server: End) -> Self {
         Self {
+            number,
             client,
             server,
             latest_ns: 0,
@@ -111,6 +113,7 @@ impl Connection {
 
     fn facts(&self) -> Facts {
         Facts {
+            number: self.number,
             client: self.client,
             server: self.server,
             isns: self.isns(),

@@ -165,7 +165,8 @@ impl Framed {
             let acknowledged = ack.and_then(|ack| request.offset_of(ack));
             self.began = Began {
                 acknowledged: acknowledged.filter(|_| request.anchored != 0),
-                unseen_request: acknowledged.is_some_and(|offset| offset > request.highest),
+                // A FIN takes one number of its own.
+                unseen_request: acknowledged.is_some_and(|offset| offset > request.highest + 1),
                 after_hole: self.hole,
             };
         }

@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub client: End,
     /// The other end.
     pub server: End,
+    /// Which connection of the capture this is, from 1; stands for the socket's cookie.
+    pub number: u64,
     /// Initial sequence numbers of the client and of the server, if both are known.
     pub isns: Option<(u32, u32)>,
 }
@@ -77,6 +79,7 @@ pub(super) fn record(facts: &Facts, heads: &mut Heads, finished: &Finished) -> E
             cpu: 0,
             time_ns: finished.ended_ns,
         },
+        cookie: facts.number,
         op: finished.op,
         request_offset: finished.offset,
         started_ns: finished.started_ns,

@@ -36,6 +36,8 @@ pub(super) struct Connections {
     slots: HashMap<Ends, Slot>,
     /// Where a connection is followed, by its initial sequence numbers.
     pairs: HashMap<PairKey, Ends>,
+    /// Connections met.
+    count: u64,
     pub lost: Losses,
     pub mirrored: u64,
 }
@@ -72,7 +74,8 @@ impl Connections {
             let Some((client, server)) = roles(segment) else {
                 return;
             };
-            *slot = Slot::Known(Connection::taken_up(client, server));
+            self.count += 1;
+            *slot = Slot::Known(Connection::taken_up(self.count, client, server));
         }
         let Slot::Known(connection) = slot else {
             return;
@@ -104,10 +107,11 @@ impl Connections {
             Some(_) => self.forget(&ends, Some(time_ns), sink),
             None => self.make_room(sink),
         }
+        self.count += 1;
         let (from, to) = (segment.source, segment.destination);
         let connection = match segment.ack {
-            None => Connection::opened(from, to, segment.seq),
-            Some(ack) => Connection::opened(to, from, ack.wrapping_sub(1)),
+            None => Connection::opened(self.count, from, to, segment.seq),
+            Some(ack) => Connection::opened(self.count, to, from, ack.wrapping_sub(1)),
         };
         self.slots.insert(ends, Slot::Known(connection));
     }

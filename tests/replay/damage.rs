@@ -122,7 +122,7 @@ fn flipped_bits_in_packet_headers_invent_nothing() {
         "wrk.pcap",
     ] {
         let (whole, original) = replay(&capture(name));
-        let possible = possible_facts(&name);
+        let possible = possible_facts(name);
         let packets = read(&capture(name));
         let mut random = Random(11);
         for _ in 0..150 {

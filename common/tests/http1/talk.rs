@@ -1,10 +1,7 @@
 //! Feeds segments to the framing and writes down what comes out, as short words.
 
 use bytemuck::Zeroable;
-use weir_common::framing::{
-    http1::{Conversation, Finished, Segment, Step, method, step},
-    window::{Source, Window},
-};
+use weir_common::framing::http1::{Conversation, Finished, Segment, Step, method, step};
 
 /// Client's initial sequence number: its stream wraps around after 20 bytes.
 pub const CLIENT_ISN: u32 = u32::MAX - 20;
@@ -23,15 +20,6 @@ pub enum Side {
 }
 
 pub use Side::{Client, Server};
-
-/// A payload whose bytes can be missing: what is behind them cannot be loaded.
-struct Payload<'a>(&'a [u8]);
-
-impl Source for Payload<'_> {
-    fn load(&mut self, at: u32, len: u32, window: &mut Window) -> bool {
-        self.0.load(at, len, window)
-    }
-}
 
 /// One connection under test.
 pub struct Talk {
@@ -107,12 +95,7 @@ impl Talk {
 
     fn walk(&mut self, is_request: bool, place: &Segment, bytes: &[u8]) {
         for _ in 0..MAX_STEPS {
-            match step(
-                &mut self.conversation,
-                is_request,
-                place,
-                &mut Payload(bytes),
-            ) {
+            match step(&mut self.conversation, is_request, place, &mut { bytes }) {
                 Step::Done => return,
                 Step::More => {}
                 Step::Exchange(finished) => self.note(&finished),

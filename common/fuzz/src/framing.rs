@@ -1,10 +1,11 @@
 //! Fuzzes the HTTP/1.1 framing with segments of any side, place and bytes.
 //!
-//! From `common/fuzz` (its `.cargo/config.toml` holds the flags; any toolchain with a C++
-//! compiler beside it will do):
+//! From `common/fuzz` (its `.cargo/config.toml` holds the flags; stable and nightly both do, with
+//! a C++ compiler beside them):
 //!
 //! ```text
-//! cargo run --release --bin framing -- -runs=10000000 -max_len=2048 corpus/framing
+//! mkdir -p corpus/framing
+//! cargo run --release --bin framing -- -runs=10000000 -max_len=2048 -dict=http.dict corpus/framing seeds/framing
 //! ```
 //!
 //! What is asserted of every input: no panic, an end to every segment, no more exchanges than

@@ -3,6 +3,7 @@
 //! From `common/fuzz`, with the recorded captures as the beginning:
 //!
 //! ```text
+//! mkdir -p corpus/replay
 //! cargo run --release --features replay --bin replay -- -max_len=8192 corpus/replay ../../tests/replay/captures
 //! ```
 #![no_main]

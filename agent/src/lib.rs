@@ -5,6 +5,7 @@
 //! - [`identity`]: who owns a process, cgroup or address
 //! - [`observe`]: records → exchanges, edges, connections (pure)
 //! - [`enforce`]: policy files → kernel rules (pure)
+//! - [`replay`]: capture files through the same framing
 //! - [`store`]: embedded history
 //! - [`export`]: OTLP and Prometheus
 //! - [`config`]: settings of the daemon
@@ -21,5 +22,6 @@ pub mod export;
 pub mod identity;
 pub mod kernel;
 pub mod observe;
+pub mod replay;
 pub mod store;
 pub mod view;

@@ -479,10 +479,12 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
 /// Keeps the first bytes of a request for the detail lane, unless an unanswered one's are kept.
 #[inline(always)]
 fn keep_head(conversation: &mut Conversation, from: usize, to: usize) {
-    if conversation.head_ordinal > conversation.answered {
+    let ordinal = conversation.asked + 1;
+    // What was kept of this very request may have ended in its first line.
+    if conversation.head_ordinal > conversation.answered && conversation.head_ordinal != ordinal {
         return;
     }
-    conversation.head_ordinal = conversation.asked + 1;
+    conversation.head_ordinal = ordinal;
     conversation
         .request
         .window
@@ -721,7 +723,8 @@ fn rest_of_window(direction: &mut Direction, line_start: usize, to: usize, lines
 /// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
-    if conversation.protocol != protocol::UNKNOWN {
+    let in_first_line = conversation.direction_mut(is_request).phase == phase::START_LINE;
+    if conversation.protocol != protocol::UNKNOWN || !in_first_line {
         let missed = conversation.resynchronise();
         return lost(conversation, is_request, Loss::Malformed, missed);
     }

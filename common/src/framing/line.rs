@@ -5,7 +5,7 @@
 use super::{
     operation::{Hasher, MAX_TARGET_BYTES},
     stream::{Direction, head_flag},
-    window::{Window, lowest_mark, matches_byte},
+    window::Window,
 };
 use crate::framing::http1::method;
 
@@ -52,19 +52,31 @@ fn known_method(word: u64) -> (u8, usize) {
     (method::NONE, 0)
 }
 
-/// Any other token of capital letters before a space, up to 15 bytes long.
+/// Longest method token that is followed.
+const MAX_METHOD_BYTES: usize = 16;
+
+/// Shortest method token: what is shorter is rather another protocol's.
+const MIN_METHOD_BYTES: usize = 3;
+
+/// Capital letters, or a dash among them (`M-SEARCH`).
 #[inline(always)]
-fn other_method(window: &Window, start: usize, word: u64) -> (u8, usize) {
-    if !(word as u8).is_ascii_uppercase() {
-        return (method::NONE, 0);
-    }
-    let space = matches_byte(word, b' ');
-    if space != 0 {
-        return (method::OTHER, lowest_mark(space));
-    }
-    let space = matches_byte(window.u64_at(start + 8), b' ');
-    if space != 0 {
-        return (method::OTHER, 8 + lowest_mark(space));
+fn is_method_byte(byte: u8, at: usize) -> bool {
+    byte.is_ascii_uppercase() || (byte == b'-' && at != 0)
+}
+
+/// Any other method token before a space.
+#[inline(always)]
+fn other_method(window: &Window, start: usize) -> (u8, usize) {
+    let mut i = 0;
+    while i < MAX_METHOD_BYTES {
+        let byte = window.byte(start + i);
+        if byte == b' ' && i >= MIN_METHOD_BYTES {
+            return (method::OTHER, i);
+        }
+        if !is_method_byte(byte, i) {
+            break;
+        }
+        i += 1;
     }
     (method::NONE, 0)
 }
@@ -84,8 +96,12 @@ pub(super) fn request_line(
     }
     let word = direction.window.u64_at(start);
     let (mut code, mut len) = known_method(word);
-    if code == method::NONE && complete {
-        (code, len) = other_method(&direction.window, start, word);
+    if code == method::NONE {
+        (code, len) = other_method(&direction.window, start);
+        // Its version is not in sight: a path must speak for it.
+        if !complete && direction.window.byte(start + len + 1) != b'/' {
+            return false;
+        }
     }
     if code == method::NONE {
         return false;
@@ -184,18 +200,15 @@ pub(super) fn transfer_encoding(direction: &mut Direction, start: usize, end: us
     direction.head_flags |= chunked as u8 * head_flag::CHUNKED;
 }
 
-/// Reads the value of `Content-Length`; false if it is no number, or another than before.
+/// Reads the value of `Content-Length`; false if it is no number, or given twice (RFC 9112,
+/// section 6.3, lets a recipient refuse equal ones too).
 #[inline(always)]
 pub(super) fn content_length(direction: &mut Direction, start: usize, end: usize) -> bool {
     let start = skip_blanks(&mut direction.window, start, end);
     let number = number(&mut direction.window, start, end, 10);
     let rest = skip_blanks(&mut direction.window, start + number.len, end);
     let again = direction.head_flags & head_flag::HAS_LENGTH != 0;
-    if number.len == 0
-        || number.len > 18
-        || rest < end
-        || (again && number.value != direction.content_length)
-    {
+    if number.len == 0 || number.len > 18 || rest < end || again {
         return false;
     }
     direction.head_flags |= head_flag::HAS_LENGTH;
@@ -271,23 +284,26 @@ pub(super) fn chunk_size(direction: &mut Direction, start: usize, end: usize) ->
     ends && number.len != 0 && number.len <= 15
 }
 
-/// True if the first `len` bytes at `start` (at most 8 count) could begin a request line.
+/// True if the first `len` bytes at `start` could begin a request line.
 #[inline(always)]
 pub(super) fn may_begin_request(window: &Window, start: usize, len: usize) -> bool {
-    let word = window.u64_at(start);
-    let first = word as u8;
+    let first = window.byte(start);
     // A single 0x16 may be TLS: one more byte tells.
     if first == b'\r' || first == b'\n' || (first == 0x16 && len < 2) {
         return true;
     }
-    if len >= 8 {
-        return known_method(word).0 != method::NONE
-            || other_method(window, start, word).0 != 0
-            || (len < 16 && capital(word));
+    let mut i = 0;
+    while i < MAX_METHOD_BYTES {
+        if i >= len {
+            return true;
+        }
+        let byte = window.byte(start + i);
+        if !is_method_byte(byte, i) {
+            return byte == b' ' && i >= MIN_METHOD_BYTES;
+        }
+        i += 1;
     }
-    first.is_ascii_uppercase()
-        && (len < 2 || ((word >> 8) as u8).is_ascii_uppercase())
-        && (len < 3 || ((word >> 16) as u8).is_ascii_uppercase())
+    false
 }
 
 /// True if a method we know stands at `start`: what a late observer takes for a request.
@@ -296,22 +312,13 @@ pub(super) fn begins_request(window: &Window, start: usize) -> bool {
     known_method(window.u64_at(start)).0 != method::NONE
 }
 
-/// True if all eight bytes are capital letters.
-#[inline(always)]
-fn capital(word: u64) -> bool {
-    let mut i = 0;
-    while i < 8 {
-        if !((word >> (i * 8)) as u8).is_ascii_uppercase() {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
 /// True if the first `len` bytes at `start` could begin a status line.
 #[inline(always)]
 pub(super) fn may_begin_response(window: &Window, start: usize, len: usize) -> bool {
+    let first = window.byte(start);
+    if first == b'\r' || first == b'\n' {
+        return true;
+    }
     let known = if len >= 7 {
         LOW_7
     } else {

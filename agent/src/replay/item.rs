@@ -1,0 +1,118 @@
+//! A replayed exchange as the item that `weir tap` would print.
+
+use std::net::SocketAddr;
+
+use weir_common::{
+    event::{ExchangeRecord, exchange_flag},
+    flow::Addr,
+    framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+};
+
+use crate::observe::model::{Endpoint, Exchange, WorkloadKind, ip_of};
+
+/// Turns a record into an item. Record times are Unix ns here, the capture's.
+pub fn exchange(record: &ExchangeRecord) -> Exchange {
+    let path = path_of(record);
+    let started = if record.started_ns != 0 {
+        record.started_ns
+    } else {
+        record.responded_ns
+    };
+    let method = method_of(record);
+    Exchange {
+        ts: started as f64 / 1e9,
+        duration_ns: if record.started_ns == 0 {
+            0
+        } else {
+            record.ended_ns.saturating_sub(record.started_ns)
+        },
+        client: endpoint(&record.client_addr, 0),
+        server: endpoint(&record.server_addr, record.server_port),
+        protocol: "http".into(),
+        operation: operation_of(record, path.as_deref()),
+        method: method.map(str::to_owned),
+        path,
+        status: (record.status != 0).then_some(record.status),
+        error: error_of(record),
+        request_bytes: record.request_bytes,
+        response_bytes: record.response_bytes,
+        destination: None,
+        trace_id: None,
+        span_id: None,
+        parent_span_id: None,
+        client_parent_span_id: None,
+        confidence: None,
+        tls: false,
+        verdict: "allow".into(),
+        started_unix_ns: started,
+        time_to_first_byte_ns: (record.started_ns != 0 && record.responded_ns != 0)
+            .then(|| record.responded_ns.saturating_sub(record.started_ns)),
+        client_workload: None,
+        server_workload: None,
+        server_port: record.server_port,
+        client_here: false,
+        server_here: false,
+        sample_probability: 1.0,
+    }
+}
+
+fn method_of(record: &ExchangeRecord) -> Option<&'static str> {
+    (record.method != method::NONE).then(|| method::name(record.method))
+}
+
+fn error_of(record: &ExchangeRecord) -> Option<String> {
+    if record.flags & exchange_flag::UNANSWERED != 0 {
+        return Some("unanswered".into());
+    }
+    (record.status >= 500).then(|| "5xx".into())
+}
+
+fn target_of(record: &ExchangeRecord) -> Option<&[u8]> {
+    let line = record.head().trim_ascii_start();
+    let start = line.iter().position(|byte| *byte == b' ')? + 1;
+    let target = &line[start..];
+    let len = target
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    Some(&target[..len.unwrap_or(target.len())])
+}
+
+/// Path as sent, without its query.
+fn path_of(record: &ExchangeRecord) -> Option<String> {
+    let target = target_of(record)?;
+    let len = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let path = &target[..len.unwrap_or(target.len())];
+    Some(String::from_utf8_lossy(path).into_owned())
+}
+
+fn operation_of(record: &ExchangeRecord, path: Option<&str>) -> String {
+    let name = match path {
+        Some(path) if op_hash(path.as_bytes()) == record.op => {
+            let mut out = [0; MAX_TARGET_BYTES + 1];
+            let len = normalise(path.as_bytes(), &mut out);
+            String::from_utf8_lossy(&out[..len]).into_owned()
+        }
+        _ => "_UNNAMED".to_owned(),
+    };
+    match method_of(record) {
+        Some(method) => format!("{method} {name}"),
+        None => name,
+    }
+}
+
+/// A peer known by its address alone.
+fn endpoint(addr: &Addr, port: u16) -> Endpoint {
+    let ip = ip_of(addr);
+    let addr = if port == 0 {
+        ip.to_string()
+    } else {
+        SocketAddr::new(ip, port).to_string()
+    };
+    Endpoint {
+        service: addr.clone(),
+        namespace: None,
+        kind: WorkloadKind::Remote,
+        instance: None,
+        addr,
+    }
+}

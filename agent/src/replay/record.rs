@@ -1,0 +1,125 @@
+//! Exchanges as the records that the kernel would write, with the heads of their requests.
+
+use std::collections::VecDeque;
+
+use weir_common::{
+    event::{ExchangeRecord, HEAD_BYTES, Header, exchange_flag, kind},
+    flow::{protocol, role},
+    framing::http1::{Conversation, Finished, MAX_PENDING},
+};
+
+use super::packet::End;
+
+/// First bytes of a request.
+pub(super) struct Head {
+    /// Which request of the connection this is, from 1.
+    pub ordinal: u64,
+    /// Sequence number up to which the client had received the server's stream when it asked.
+    pub ack: Option<u32>,
+    bytes: [u8; HEAD_BYTES],
+    len: u16,
+}
+
+/// What every exchange of a connection shares.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    /// Who sent the SYN, or the first request.
+    pub client: End,
+    /// The other end.
+    pub server: End,
+    /// Which connection of the capture this is, from 1; stands for the socket's cookie.
+    pub number: u64,
+    /// Initial sequence numbers of the client and of the server, if both are known.
+    pub isns: Option<(u32, u32)>,
+}
+
+/// Heads that are kept until their responses are complete, oldest first.
+pub(super) type Heads = VecDeque<Head>;
+
+/// Takes over the head of the request that was just read, up to its empty line.
+pub(super) fn keep_head(heads: &mut Heads, conversation: &Conversation, ack: Option<u32>) {
+    heads.retain(|head| head.ordinal > conversation.answered);
+    if conversation.head_ordinal != conversation.asked || heads.len() >= MAX_PENDING {
+        return;
+    }
+    let words: &[u8] = bytemuck::cast_slice(&conversation.head);
+    let start = usize::from(conversation.head_skip);
+    let end = start + usize::from(conversation.head_len);
+    let kept = words.get(start..end).unwrap_or_default();
+    let len = head_len(kept);
+    let mut head = Head {
+        ordinal: conversation.asked,
+        ack,
+        bytes: [0; HEAD_BYTES],
+        len: len as u16,
+    };
+    head.bytes[..len].copy_from_slice(&kept[..len]);
+    heads.push_back(head);
+}
+
+/// Length of a head with its empty line, or all of it if that line is further on.
+fn head_len(bytes: &[u8]) -> usize {
+    let ends_at = |at: usize| {
+        let rest = &bytes[at..];
+        if rest.starts_with(b"\n\r\n") {
+            Some(at + 3)
+        } else {
+            rest.starts_with(b"\n\n").then_some(at + 2)
+        }
+    };
+    let end = (0..bytes.len()).find_map(ends_at);
+    end.unwrap_or(bytes.len()).min(HEAD_BYTES)
+}
+
+/// The record that the kernel would write for this exchange.
+pub(super) fn record(facts: &Facts, heads: &mut Heads, finished: &Finished) -> ExchangeRecord {
+    let mut record = ExchangeRecord {
+        header: Header {
+            kind: kind::EXCHANGE,
+            cpu: 0,
+            time_ns: finished.ended_ns,
+        },
+        cookie: facts.number,
+        op: finished.op,
+        request_offset: finished.offset,
+        started_ns: finished.started_ns,
+        responded_ns: finished.responded_ns,
+        ended_ns: finished.ended_ns,
+        request_bytes: finished.request_bytes,
+        response_bytes: finished.response_bytes,
+        client_addr: facts.client.0,
+        client_port: facts.client.1,
+        server_addr: facts.server.0,
+        server_port: facts.server.1,
+        status: finished.status,
+        method: finished.method,
+        protocol: protocol::HTTP1,
+        role: role::UNKNOWN,
+        probability: u32::MAX,
+        ..bytemuck::Zeroable::zeroed()
+    };
+    match facts.isns {
+        Some((client_isn, server_isn)) => {
+            record.client_isn = client_isn;
+            record.server_isn = server_isn;
+        }
+        None => record.flags |= exchange_flag::NO_ISN,
+    }
+    if finished.started_ns == 0 {
+        record.flags |= exchange_flag::UNTIMED;
+    }
+    if finished.until_close {
+        record.flags |= exchange_flag::UNTIL_CLOSE;
+    }
+    while heads.front().is_some_and(|h| h.ordinal < finished.ordinal) {
+        heads.pop_front();
+    }
+    if heads.front().is_some_and(|h| h.ordinal == finished.ordinal)
+        && let Some(head) = heads.pop_front()
+    {
+        record.flags |= exchange_flag::HAS_HEAD;
+        record.head[..HEAD_BYTES].copy_from_slice(&head.bytes);
+        record.head_len = head.len;
+    }
+    record
+}

@@ -1,0 +1,7 @@
+//! The HTTP/1.1 framing against hostile input, in tables.
+
+mod hostile;
+mod order;
+mod property;
+mod talk;
+mod valid;

@@ -1,0 +1,180 @@
+//! Feeds segments to the framing and writes down what comes out, as short words.
+
+use bytemuck::Zeroable;
+use weir_common::framing::http1::{Conversation, Finished, Segment, Step, method, step};
+
+/// Client's initial sequence number: its stream wraps around after 20 bytes.
+pub const CLIENT_ISN: u32 = u32::MAX - 20;
+
+/// Server's initial sequence number: its stream wraps around after 100 bytes.
+pub const SERVER_ISN: u32 = u32::MAX - 100;
+
+/// Steps that no honest segment needs; reaching them is a bug.
+const MAX_STEPS: u32 = 100_000;
+
+/// Who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Client,
+    Server,
+}
+
+pub use Side::{Client, Server};
+
+/// One connection under test.
+pub struct Talk {
+    pub conversation: Box<Conversation>,
+    /// Where each side's stream goes on by default.
+    at: [u64; 2],
+    time_ns: u64,
+    /// What came out.
+    pub out: Vec<String>,
+    /// The exchanges in full.
+    pub finished: Vec<Finished>,
+    /// Exchanges that may have been lost.
+    pub lost: u64,
+}
+
+impl Talk {
+    /// A connection seen from its SYN on.
+    pub fn new() -> Self {
+        let mut talk = Self::midstream();
+        talk.conversation = Box::new(Conversation::zeroed());
+        talk.conversation.start(CLIENT_ISN, SERVER_ISN);
+        talk
+    }
+
+    /// A connection that is older than its observer.
+    pub fn midstream() -> Self {
+        let mut conversation = Box::new(Conversation::zeroed());
+        conversation.start_midstream();
+        Self {
+            conversation,
+            at: [0; 2],
+            time_ns: 0,
+            out: Vec::new(),
+            finished: Vec::new(),
+            lost: 0,
+        }
+    }
+
+    /// The next bytes of a side.
+    pub fn say(&mut self, side: Side, bytes: &[u8]) {
+        let at = self.at[side as usize];
+        self.say_at(side, at, bytes);
+        self.at[side as usize] = at + bytes.len() as u64;
+    }
+
+    /// So many bytes that are never looked at (a test fails if they are).
+    pub fn say_unseen(&mut self, side: Side, len: u32) {
+        let at = self.at[side as usize];
+        self.segment(side, at, &[], len);
+        self.at[side as usize] = at + u64::from(len);
+    }
+
+    /// Moves on without a segment: it was never seen.
+    pub fn miss(&mut self, side: Side, len: u64) {
+        self.at[side as usize] += len;
+    }
+
+    /// Bytes at a place of a side's stream, whatever came before.
+    pub fn say_at(&mut self, side: Side, at: u64, bytes: &[u8]) {
+        self.segment(side, at, bytes, bytes.len() as u32);
+    }
+
+    fn segment(&mut self, side: Side, at: u64, bytes: &[u8], len: u32) {
+        self.time_ns += 1;
+        let isn = [CLIENT_ISN, SERVER_ISN][side as usize];
+        let seq = isn.wrapping_add(1).wrapping_add(at as u32);
+        let is_request = side == Client;
+        let place = self.conversation.locate(is_request, seq, len, self.time_ns);
+        if let Some(place) = place {
+            self.walk(is_request, &place, bytes);
+        }
+    }
+
+    fn walk(&mut self, is_request: bool, place: &Segment, bytes: &[u8]) {
+        for _ in 0..MAX_STEPS {
+            match step(&mut self.conversation, is_request, place, &mut { bytes }) {
+                Step::Done => return,
+                Step::More => {}
+                Step::Exchange(finished) => self.note(&finished),
+                Step::Lost(reason, n) => {
+                    self.lost += n;
+                    self.out.push(format!("lost {} {n}", reason.name()));
+                }
+            }
+        }
+        panic!("no end after {MAX_STEPS} steps over one segment");
+    }
+
+    fn note(&mut self, finished: &Finished) {
+        let f = finished;
+        self.finished.push(*f);
+        let name = method::name(f.method);
+        let (asked, answered) = (f.request_bytes, f.response_bytes);
+        let until_close = if f.until_close { " until close" } else { "" };
+        self.out.push(match f.status {
+            0 => format!("{name} unanswered {asked}"),
+            status => format!("{name} {status} {asked}+{answered}{until_close}"),
+        });
+    }
+
+    /// The connection ends.
+    pub fn end(mut self) -> Self {
+        self.time_ns += 1;
+        if let Some(finished) = self.conversation.close(self.time_ns) {
+            self.note(&finished);
+        }
+        while let Some(finished) = self.conversation.take_unanswered(self.time_ns) {
+            self.note(&finished);
+        }
+        if self.conversation.opaque != 0 {
+            self.out
+                .push(format!("opaque {}", self.conversation.protocol));
+        }
+        self
+    }
+}
+
+/// What comes out of parts said in order.
+pub fn run(parts: &[(Side, &[u8])]) -> Vec<String> {
+    let mut talk = Talk::new();
+    for (side, bytes) in parts {
+        talk.say(*side, bytes);
+    }
+    talk.end().out
+}
+
+/// Parts of a table row: `>` client, `<` server.
+pub fn parts<'a>(row: &'a [(char, &'a str)]) -> Vec<(Side, &'a [u8])> {
+    row.iter()
+        .map(|(side, text)| {
+            let side = if *side == '>' { Client } else { Server };
+            (side, text.as_bytes())
+        })
+        .collect()
+}
+
+/// Numbers that look random and are the same in every run (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// True in one of `n` cases.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}

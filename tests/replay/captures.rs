@@ -1,0 +1,163 @@
+//! What each recorded capture holds.
+
+use weir::observe::model::WorkloadKind;
+
+use crate::{all_captures, capture, folder, replay, words};
+
+/// Checks the exchanges and losses of a capture.
+fn check(name: &str, expected: &[&str], lost: &[(&str, u64)]) {
+    let (exchanges, report) = replay(&capture(name));
+    let found: Vec<String> = exchanges.iter().map(words).collect();
+    assert_eq!(found, expected, "{name}");
+    let lost: Vec<(String, u64)> = lost.iter().map(|(r, n)| ((*r).into(), *n)).collect();
+    assert_eq!(report.lost.into_iter().collect::<Vec<_>>(), lost, "{name}");
+    assert_eq!(report.damaged, None, "{name}");
+    assert!(report.unreadable.is_empty(), "{name}");
+    assert_eq!(report.packets, report.segments, "{name}");
+}
+
+#[test]
+fn keep_alive() {
+    check(
+        "keepalive.pcap",
+        &[
+            "GET /users/7 200",
+            "GET /users/8 200",
+            "GET /missing 404",
+            "GET /broken 500",
+            "GET / 200",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn methods_and_uploads() {
+    check(
+        "head-and-post.pcap",
+        &[
+            "HEAD /users/7 200",
+            "POST /users 200",
+            "DELETE /users/7 200",
+            "PUT /config 200",
+        ],
+        &[],
+    );
+    check("chunked-upload.pcap", &["POST /chunked 200"], &[]);
+}
+
+#[test]
+fn address_families_and_link_types() {
+    check("ipv6.pcap", &["GET /six 200", "GET /six/again 200"], &[]);
+    for name in ["cooked-v1.pcap", "cooked-v2.pcap"] {
+        check(name, &["GET /cooked/1 200", "GET /cooked/2 200"], &[]);
+    }
+}
+
+#[test]
+fn pipelines() {
+    let expected: Vec<String> = (0..12).map(|i| format!("GET /item/{i} 200")).collect();
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    check("pipeline.pcap", &expected, &[]);
+}
+
+#[test]
+fn one_byte_at_a_time() {
+    check(
+        "byte-by-byte.pcap",
+        &["GET /bytes/one-at-a-time 200", "GET /bytes/again 200"],
+        &[],
+    );
+}
+
+#[test]
+fn odd_answers() {
+    check(
+        "odd-answers.pcap",
+        &[
+            "GET /chunked 200",
+            "GET /empty 204",
+            "GET /cached 304",
+            "GET /continue 201",
+            "GET /fails 503",
+            "GET /slow 200",
+        ],
+        &[],
+    );
+    check("until-close.pcap", &["GET /until-close 200"], &[]);
+}
+
+#[test]
+fn answers_that_never_come() {
+    check("silent.pcap", &["GET /silent unanswered"], &[]);
+    check("reset.pcap", &["GET /silent/reset unanswered"], &[]);
+}
+
+#[test]
+fn what_is_not_http_any_more() {
+    check("tunnel.pcap", &["CONNECT db.test:5432 200"], &[]);
+    check("upgrade.pcap", &["GET /upgrade 101"], &[]);
+}
+
+#[test]
+fn attached_in_mid_connection() {
+    check(
+        "midstream.pcap",
+        &["GET /late/0 200", "GET /late/1 200", "GET /late/2 200"],
+        &[("attach_midstream", 1)],
+    );
+}
+
+#[test]
+fn bodies_behind_the_snap_length_are_passed_over() {
+    check("snaplen.pcap", &["GET /big 200", "GET /after 200"], &[]);
+    let (exchanges, _) = replay(&capture("snaplen.pcap"));
+    assert!(exchanges[0].response_bytes > 400_000);
+}
+
+#[test]
+fn heads_behind_the_snap_length_are_counted_as_lost() {
+    check("snaplen-cuts-heads.pcap", &[], &[("unreadable", 2)]);
+}
+
+#[test]
+fn a_load_that_was_cut_off() {
+    // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
+    check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);
+}
+
+#[test]
+fn an_exchange_tells_all() {
+    let (exchanges, _) = replay(&capture("keepalive.pcap"));
+    let second = &exchanges[1];
+    assert_eq!(second.operation, "GET /users/*");
+    assert_eq!(second.protocol, "http");
+    assert_eq!(second.server.addr, "127.0.0.1:8080");
+    assert_eq!(second.server.kind, WorkloadKind::Remote);
+    assert_eq!(second.client.addr, "127.0.0.1");
+    assert_eq!((second.request_bytes, second.response_bytes), (92, 153));
+    assert!(second.duration_ns > 0 && second.duration_ns < 100_000_000);
+    assert!(second.time_to_first_byte_ns.unwrap() <= second.duration_ns);
+    assert!(second.ts > 1.7e9, "the capture's clock: {}", second.ts);
+    let (exchanges, _) = replay(&capture("ipv6.pcap"));
+    assert_eq!(exchanges[0].server.addr, "[::1]:8080");
+}
+
+#[test]
+fn files_are_read_by_name_and_what_is_none_is_refused() {
+    for name in all_captures() {
+        weir::replay::run(&folder().join(name), &mut |_| {}).unwrap();
+    }
+    let missing = weir::replay::run(&folder().join("none.pcap"), &mut |_| {}).unwrap_err();
+    assert!(format!("{missing:#}").contains("none.pcap"), "{missing:#}");
+    for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", &[0; 4096], &[0xff; 64]] {
+        assert!(weir::replay::run_reader(bytes, &mut |_| {}).is_err());
+    }
+}
+
+#[test]
+fn its_cost_can_be_measured() {
+    let measured = weir::replay::measure(&folder().join("wrk.pcap"), 3).unwrap();
+    assert_eq!((measured.exchanges, measured.packets), (348, 780));
+    assert!(measured.cpu_ns > 0 && measured.ns_per_exchange() > 0.0);
+}

@@ -1,0 +1,246 @@
+//! Damaged captures: no panic, nothing invented, and what is missing is counted.
+
+use std::collections::BTreeSet;
+
+use weir::{observe::model::Exchange, replay::ReplayReport};
+
+use crate::{
+    all_captures, capture,
+    pcapfile::{Little, Packets, pcap, read},
+    replay, words,
+};
+
+/// Numbers that look random and are the same in every run (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
+/// `METHOD path status` of every exchange; a request without its answer is no invention.
+fn facts(exchanges: &[Exchange]) -> BTreeSet<String> {
+    exchanges.iter().map(words).collect()
+}
+
+/// What damage may make of a capture: its exchanges, and any of its requests unanswered.
+fn possible_facts(name: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for mut exchange in replay(&capture(fuller(name))).0 {
+        all.insert(words(&exchange));
+        exchange.status = None;
+        exchange.error = Some("unanswered".into());
+        all.insert(words(&exchange));
+    }
+    if name == "tunnel.pcap" {
+        // What the tunnel carries looks like a request, and is one if its opening was not seen.
+        all.insert("GET /not-http-any-more unanswered".into());
+    }
+    all
+}
+
+/// The capture that shows everything of what this one shows a part of.
+fn fuller(name: &str) -> &str {
+    if name == "snaplen-cuts-heads.pcap" {
+        return "snaplen.pcap";
+    }
+    name
+}
+
+fn answered(exchanges: &[Exchange]) -> usize {
+    exchanges.iter().filter(|e| e.status.is_some()).count()
+}
+
+fn says_something(report: &ReplayReport) -> bool {
+    !report.lost.is_empty() || !report.is_whole()
+}
+
+#[test]
+fn cut_off_anywhere_it_gives_what_came_before() {
+    for name in all_captures() {
+        let file = capture(&name);
+        let (whole, _) = replay(&file);
+        let possible = possible_facts(&name);
+        for len in (24..file.len()).step_by(97) {
+            let (found, report) = replay(&file[..len]);
+            assert!(facts(&found).is_subset(&possible), "{name} cut at {len}");
+            assert!(found.len() <= whole.len(), "{name} cut at {len}");
+            let within_a_record = ends_within_a_record(&file[..len]);
+            assert_eq!(
+                report.damaged.is_some(),
+                within_a_record,
+                "{name} cut at {len}"
+            );
+        }
+    }
+}
+
+fn ends_within_a_record(file: &[u8]) -> bool {
+    let mut at = 24;
+    while at + 16 <= file.len() {
+        at += 16 + u32::from_le_bytes(file[at + 8..at + 12].try_into().unwrap()) as usize;
+    }
+    at != file.len()
+}
+
+#[test]
+fn flipped_bits_never_panic() {
+    for name in all_captures() {
+        let file = capture(&name);
+        let (whole, original) = replay(&file);
+        let mut random = Random(file.len() as u64);
+        for _ in 0..100 {
+            let mut damaged = file.clone();
+            for _ in 0..=random.below(3) {
+                let at = 24 + random.below(file.len() - 24);
+                damaged[at] ^= 1 << random.below(8);
+            }
+            let (found, report) = replay(&damaged);
+            // A changed head is another exchange; their number is bounded by the segments.
+            assert!(report.packets <= original.packets + 1, "{name}: {report:?}");
+            assert!(found.len() <= whole.len() + 8, "{name}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn flipped_bits_in_packet_headers_invent_nothing() {
+    const HEADERS: usize = 14 + 20 + 20;
+    for name in [
+        "keepalive.pcap",
+        "odd-answers.pcap",
+        "head-and-post.pcap",
+        "wrk.pcap",
+    ] {
+        let (whole, original) = replay(&capture(name));
+        let possible = possible_facts(name);
+        let packets = read(&capture(name));
+        let mut random = Random(11);
+        for _ in 0..150 {
+            let mut damaged = packets.clone();
+            let which = random.below(damaged.packets.len());
+            let packet = &mut damaged.packets[which];
+            packet.bytes[random.below(HEADERS)] ^= 1 << random.below(8);
+            let (found, report) = replay(&pcap(&damaged, Little, true));
+            assert!(
+                facts(&found).is_subset(&possible),
+                "{name}: {:?}",
+                facts(&found)
+            );
+            if answered(&found) < answered(&whole) {
+                let fewer_segments = report.segments < original.segments;
+                let unanswered = found.len() > answered(&found);
+                assert!(
+                    says_something(&report) || fewer_segments || unanswered,
+                    "{name}: missing without a word: {report:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Replays changed packets and checks that nothing was invented and nothing lost in silence.
+fn check_changed(name: &str, whole: &[Exchange], changed: &Packets, what: &str) {
+    let (found, report) = replay(&pcap(changed, Little, true));
+    let possible = possible_facts(name);
+    assert!(
+        facts(&found).is_subset(&possible),
+        "{name}, {what}: {:?}",
+        facts(&found)
+    );
+    assert!(found.len() <= whole.len(), "{name}, {what}: {report:?}");
+    if answered(&found) < answered(whole) {
+        let unanswered = found.len() > answered(&found);
+        assert!(
+            !report.lost.is_empty() || unanswered,
+            "{name}, {what}: missing without a word: {report:?}"
+        );
+    }
+}
+
+#[test]
+fn every_dropped_doubled_or_swapped_packet_is_survived() {
+    for name in all_captures() {
+        let packets = read(&capture(&name));
+        let (whole, _) = replay(&capture(fuller(&name)));
+        let step = 1 + packets.packets.len() / 40;
+        for at in (0..packets.packets.len()).step_by(step) {
+            let mut changed = packets.clone();
+            let packet = changed.packets.remove(at);
+            if carries_a_lone_request(&name) {
+                // Dropping the only request leaves a connection that never spoke HTTP.
+                continue;
+            }
+            check_changed(&name, &whole, &changed, &format!("without packet {at}"));
+            let mut changed = packets.clone();
+            changed.packets.insert(at, packet);
+            check_changed(&name, &whole, &changed, &format!("packet {at} twice"));
+            if at != 0 {
+                let mut changed = packets.clone();
+                changed.packets.swap(at - 1, at);
+                check_changed(&name, &whole, &changed, &format!("packets {at} swapped"));
+            }
+        }
+    }
+}
+
+fn carries_a_lone_request(name: &str) -> bool {
+    matches!(name, "silent.pcap" | "reset.pcap")
+}
+
+#[test]
+fn random_losses_are_survived() {
+    for name in all_captures() {
+        let packets = read(&capture(&name));
+        let possible = possible_facts(&name);
+        let mut random = Random(5);
+        for _ in 0..40 {
+            let mut changed = packets.clone();
+            changed.packets.retain(|_| random.below(5) != 0);
+            for _ in 0..3 {
+                let (a, b) = (
+                    random.below(changed.packets.len()),
+                    random.below(changed.packets.len()),
+                );
+                changed.packets.swap(a, b);
+            }
+            let (found, _) = replay(&pcap(&changed, Little, true));
+            assert!(
+                facts(&found).is_subset(&possible),
+                "{name}: {:?}",
+                facts(&found)
+            );
+        }
+    }
+}
+
+#[test]
+fn damage_between_records_is_told_with_its_place() {
+    let file = capture("keepalive.pcap");
+    let (whole, _) = replay(&file);
+    let mut damaged = file.clone();
+    // The length of the ninth record.
+    let mut at = 24;
+    for _ in 0..8 {
+        at += 16 + u32::from_le_bytes(file[at + 8..at + 12].try_into().unwrap()) as usize;
+    }
+    damaged[at + 8..at + 12].copy_from_slice(&u32::MAX.to_le_bytes());
+    let (found, report) = replay(&damaged);
+    assert!(!found.is_empty() && found.len() < whole.len());
+    let told = report.damaged.unwrap();
+    assert!(told.contains(&format!("at byte {at}")), "{told}");
+    assert!(
+        told.contains(&format!("{} bytes not read", file.len() - at)),
+        "{told}"
+    );
+    assert_eq!(report.packets, 8);
+}

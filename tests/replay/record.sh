@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Records tests/replay/captures anew: real nginx, curl, wrk and tcpdump in a network namespace of
+# its own. Needs root; leaves nothing behind. The tests need only its results, which are committed.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+space=weir-record-$$
+work=$(mktemp -d)
+started=()
+finish() {
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  ip netns delete "$space" 2>/dev/null || true
+  ip netns delete "$space-b" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+
+ip netns add "$space"
+ip netns add "$space-b"
+enter="nsenter --net=/run/netns/$space"
+inside() { $enter "$@"; }
+other() { nsenter --net="/run/netns/$space-b" "$@"; }
+ip link add weir-rec0 netns "$space" type veth peer name weir-rec1 netns "$space-b"
+inside ip link set lo up
+inside ip addr add 10.77.0.1/24 dev weir-rec0
+inside ip link set weir-rec0 up
+other ip addr add 10.77.0.2/24 dev weir-rec1
+other ip link set weir-rec1 up
+
+chmod 755 "$work" # nginx's worker reads it
+head -c 400000 /dev/zero | tr '\0' 'z' > "$work/big"
+cat > "$work/nginx.conf" <<CONF
+daemon off; pid $work/nginx.pid; error_log $work/error.log;
+events { worker_connections 64; }
+http {
+  access_log off;
+  keepalive_requests 100000;
+  server {
+    listen 0.0.0.0:8080; listen [::]:8080;
+    location = /big { alias $work/big; }
+    location = /missing { return 404 "no"; }
+    location = /broken { return 500 "no"; }
+    location / { return 200 "hello\n"; }
+  }
+}
+CONF
+$enter nginx -c "$work/nginx.conf" -p "$work" & started+=($!)
+$enter python3 "$here/odd_server.py" 127.0.0.1 8081 & started+=($!)
+sleep 1
+
+# record FILE "tcpdump options" command…: what the command causes, in one capture; again if tcpdump
+# was too slow and the kernel dropped packets
+record() {
+  local file=$1 options=$2; shift 2
+  for _ in 1 2 3 4 5; do
+    # shellcheck disable=SC2086
+    $enter tcpdump -Z root -q -B 16384 -w "$here/captures/$file" $options 2> "$work/tcpdump.log" &
+    local dump=$!
+    for _ in $(seq 50); do grep -q listening "$work/tcpdump.log" && break; sleep 0.1; done
+    "$@" > /dev/null || true
+    sleep 1.5
+    kill "$dump" 2>/dev/null || true
+    wait "$dump" || true
+    grep -q '^0 packets dropped by kernel' "$work/tcpdump.log" && return
+  done
+  echo "$file: packets were dropped" >&2
+  exit 1
+}
+urls() { for path in "$@"; do printf 'http://%s%s ' "$at" "$path"; done; }
+
+at=127.0.0.1:8080
+lo="-i lo tcp port 8080 or tcp port 8081"
+# shellcheck disable=SC2046
+record keepalive.pcap "$lo" inside curl -s $(urls /users/7 /users/8?page=2 /missing /broken /)
+record head-and-post.pcap "$lo" inside sh -c "
+  curl -sI http://$at/users/7; curl -s -d name=value http://$at/users; curl -s -X DELETE http://$at/users/7;
+  curl -s -X PUT --data-binary @$work/nginx.conf http://$at/config"
+record ipv6.pcap "$lo" inside curl -s -g "http://[::1]:8080/six" "http://[::1]:8080/six/again"
+record pipeline.pcap "$lo" inside python3 "$here/odd_client.py" 127.0.0.1 8080 pipeline
+record byte-by-byte.pcap "$lo" inside python3 "$here/odd_client.py" 127.0.0.1 8080 bytes
+record tunnel.pcap "$lo" inside python3 "$here/odd_client.py" 127.0.0.1 8081 tunnel
+record upgrade.pcap "$lo" inside python3 "$here/odd_client.py" 127.0.0.1 8081 upgrade
+record reset.pcap "$lo" inside python3 "$here/odd_client.py" 127.0.0.1 8081 reset
+at=127.0.0.1:8081
+# shellcheck disable=SC2046
+record odd-answers.pcap "--time-stamp-precision=nano $lo" inside curl -s $(urls /chunked /empty /cached /continue /fails /slow)
+record chunked-upload.pcap "$lo" inside curl -s -H "Transfer-Encoding: chunked" -H "Expect: 100-continue" --data-binary "@$work/nginx.conf" http://$at/chunked
+record until-close.pcap "$lo" inside curl -s http://$at/until-close
+record silent.pcap "$lo" inside curl -s http://$at/silent
+at=127.0.0.1:8080
+# shellcheck disable=SC2046
+record cooked-v1.pcap "-i any -y LINUX_SLL tcp port 8080" inside curl -s $(urls /cooked/1 /cooked/2)
+# shellcheck disable=SC2046
+record cooked-v2.pcap "-i any -y LINUX_SLL2" inside curl -s $(urls /cooked/1 /cooked/2)
+record wrk.pcap "-s 256 -c 260 $lo" inside wrk -t 1 -c 4 -d 1 "http://$at/load"
+# Aggregates of up to 64 KiB under a snap length: bodies are passed over, heads must be there.
+big() { other curl -s http://10.77.0.1:8080/big http://10.77.0.1:8080/after; }
+record snaplen.pcap "-s 400 -i weir-rec0 tcp port 8080" big
+record snaplen-cuts-heads.pcap "-s 200 -i weir-rec0 tcp port 8080" big
+rm -f /tmp/weir-midstream
+$enter python3 "$here/odd_client.py" 127.0.0.1 8080 midstream & client=$!
+while [ ! -e /tmp/weir-midstream ]; do sleep 0.1; done
+record midstream.pcap "$lo" wait "$client"
+rm -f /tmp/weir-midstream
+chmod a+r "$here"/captures/*.pcap
+ls -l "$here/captures"

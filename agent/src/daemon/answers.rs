@@ -133,6 +133,10 @@ impl Answers for Daemon {
         self.policies.list(&counters)
     }
 
+    fn policies_yaml(&self) -> String {
+        self.policies.yaml()
+    }
+
     fn policy_apply(&self, files: &[PolicyFile]) -> Result<Vec<String>, Vec<Refusal>> {
         self.apply_policies(files)
     }

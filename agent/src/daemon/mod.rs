@@ -13,6 +13,7 @@ mod adopt;
 pub mod adoption;
 mod answers;
 pub mod budget;
+pub mod engine;
 mod identities;
 mod ingest;
 mod keep;

@@ -50,6 +50,9 @@ pub trait PolicyEngine: Send + Sync + 'static {
     /// One item per policy, with the counters of its rule slot.
     fn list(&self, counters: &[(u32, RuleCounter)]) -> Vec<PolicyItem>;
 
+    /// The policies as YAML documents that can be applied again.
+    fn yaml(&self) -> String;
+
     /// Explains what would be decided for a flow, and why.
     fn explain(&self, query: &ExplainQuery, workloads: &[Workload]) -> Result<Explanation>;
 

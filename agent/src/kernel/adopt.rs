@@ -6,30 +6,14 @@ use anyhow::{Context as _, Result};
 use bytemuck::Zeroable as _;
 use weir_common::{
     connection::{ConnectionState, OwnerRecord, flag},
-    flow::{Addr, EDGE_OTHER, Owner, role},
+    flow::{EDGE_OTHER, Owner, role},
     policy::NO_RULE,
 };
 
 use super::{maps::Maps, sys};
+use crate::daemon::port::OldConnection;
 
 const BPF_NOEXIST: u64 = 1;
-
-/// What is known of an older connection.
-#[derive(Clone, Copy, Debug)]
-pub struct OldConnection {
-    /// Socket cookie.
-    pub cookie: u64,
-    /// [`role`] of this end.
-    pub role: u8,
-    /// Owner of this end.
-    pub owner: Owner,
-    /// Owner of the other end, when it is on this host.
-    pub peer: Option<Owner>,
-    /// This end's address and port.
-    pub local: (Addr, u16),
-    /// The other end's address and port.
-    pub remote: (Addr, u16),
-}
 
 impl Maps {
     /// Notes the owner of a listener that is older than weir: accepted sockets inherit it.

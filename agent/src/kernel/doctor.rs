@@ -6,21 +6,7 @@ use super::{
     cgroup,
     feature::{self, Release},
 };
-
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoctorItem {
-    /// What was looked at.
-    pub name: String,
-    /// Whether it is there.
-    pub ok: bool,
-    /// What was found.
-    pub detail: String,
-    /// What is missing without it.
-    pub lost_without: String,
-    /// First kernel that has it.
-    pub min_kernel: String,
-}
+use crate::control::api::DoctorItem;
 
 fn item(name: &str, ok: bool, detail: String, lost_without: &str, min: Release) -> DoctorItem {
     DoctorItem {

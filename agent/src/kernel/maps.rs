@@ -14,7 +14,7 @@ use weir_common::{
     ABI_VERSION,
     counter::{EdgeStats, Loss, OpKey, OpValue},
     event::Control,
-    flow::{AddressKey, EdgeKey, EdgeValue},
+    flow::{AddressKey, EdgeKey, EdgeValue, MAX_EDGES},
     pacing::Budget,
     policy::{PolicyKey, PolicyValue, RuleCounter},
 };
@@ -348,7 +348,11 @@ impl Maps {
     }
 
     /// Removes an edge without live connections, and all that was counted for it.
-    pub fn forget_edge(&mut self, key: &EdgeKey, id: u32) {
+    pub fn forget_edge(&mut self, key: &EdgeKey) {
+        let Ok(value) = self.edges.get(&Wire(*key), 0) else {
+            return;
+        };
+        let id = value.0.id;
         let _ = self.edges.remove(&Wire(*key));
         let _ = self.stats.remove(&id);
         let operations: Vec<_> = self
@@ -360,6 +364,42 @@ impl Maps {
         for key in operations {
             let _ = self.operations.remove(&key);
         }
+    }
+
+    /// Forgets a cgroup.
+    pub fn remove_cgroup(&mut self, cgroup_id: u64) {
+        let _ = self.cgroups.remove(&cgroup_id);
+    }
+
+    /// Inserts or replaces a rule entry.
+    pub fn set_entry(&mut self, key: &PolicyKey, value: &PolicyValue) -> Result<()> {
+        self.policy.insert(Wire(*key), Wire(*value), 0).context("write POLICY")
+    }
+
+    /// Deletes a rule entry.
+    pub fn remove_entry(&mut self, key: &PolicyKey) -> Result<()> {
+        self.policy.remove(&Wire(*key)).context("write POLICY")
+    }
+
+    /// Inserts or replaces a CIDR range.
+    pub fn set_range(&mut self, prefix: u8, network: &[u8; 16], class: u64) -> Result<()> {
+        self.cidrs.insert(&Key::new(u32::from(prefix), *network), class, 0).context("write CIDRS")
+    }
+
+    /// Deletes a CIDR range.
+    pub fn remove_range(&mut self, prefix: u8, network: &[u8; 16]) -> Result<()> {
+        self.cidrs.remove(&Key::new(u32::from(prefix), *network)).context("write CIDRS")
+    }
+
+    /// Fill of the maps that can run full: name, entries, capacity.
+    pub fn fill(&self, edges: u64, operations: u64) -> Vec<(String, u64, u64)> {
+        let count = |entries: usize| entries as u64;
+        vec![
+            ("EDGES".into(), edges, u64::from(MAX_EDGES)),
+            ("OPS".into(), operations, 65_536),
+            ("ADDRESSES".into(), count(self.addresses.keys().count()), 65_536),
+            ("CGROUPS".into(), count(self.cgroups.keys().count()), 16_384),
+        ]
     }
 }
 

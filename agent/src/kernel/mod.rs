@@ -7,6 +7,7 @@
 //! - [`bpffs`], [`cgroup`]: where things are pinned and attached
 //! - [`attach`]: the table of hooks; [`load`]: from object to running programs
 //! - [`maps`]: the maps as typed values; [`events`]: the ring buffer
+//! - [`room`]: all of it as the daemon's port
 //! - [`adopt`]: sockets older than weir; [`off`]: takes everything away
 
 pub mod adopt;
@@ -19,8 +20,9 @@ pub mod feature;
 pub mod load;
 pub mod maps;
 mod off;
+pub mod room;
 mod sys;
 mod wire;
 
-pub use doctor::{DoctorItem, doctor};
+pub use doctor::doctor;
 pub use off::{OffReport, off};

@@ -6,7 +6,7 @@ use weir_common::{
     event::{ExchangeRecord, exchange_flag, why},
     flow::protocol,
     framing::{
-        http1::{Conversation, Finished, Step, step},
+        http1::{Conversation, Finished, advance, step},
         stream::phase,
     },
 };
@@ -127,25 +127,33 @@ impl Framed {
         output: &mut Output<'_>,
     ) {
         let seq = segment.seq;
-        let Some(place) = self.conversation.locate(is_request, seq, len, time_ns) else {
+        if !self.conversation.locate(is_request, seq, len, time_ns) {
             return;
-        };
+        }
         let mut source = segment.captured;
         for _ in 0..MAX_STEPS {
             self.before_step(is_request, segment.ack);
             let asked = self.conversation.asked;
-            let step = step(&mut self.conversation, is_request, &place, &mut source);
+            let code = advance(&mut self.conversation, is_request, &mut source);
             if self.conversation.asked != asked {
                 self.asked(segment.ack);
             }
-            match step {
-                Step::Done => return,
-                Step::More => {}
-                Step::Lost(reason, n) => self.lost(reason, n, is_request, output),
-                Step::Exchange(finished) => self.exchange(&finished, facts, output),
+            match code {
+                step::DONE => return,
+                step::MORE => {}
+                step::EXCHANGE => {
+                    let finished = self.conversation.finished;
+                    self.exchange(&finished, facts, output);
+                }
+                lost => {
+                    let missed = self.conversation.missed(is_request);
+                    if let Some(reason) = Loss::ALL.get((lost - step::LOST) as usize) {
+                        self.lost(*reason, missed, is_request, output);
+                    }
+                }
             }
         }
-        let missed = self.conversation.give_up(is_request, &place);
+        let missed = self.conversation.give_up(is_request);
         output.lost.add(Loss::TooManyMessages, missed);
     }
 
@@ -233,10 +241,12 @@ impl Framed {
     /// The connection ended: what lasts until then is complete, what waits is unanswered.
     pub fn finish(mut self, time_ns: u64, facts: &Facts, output: &mut Output<'_>) {
         self.count_open_response(output);
-        if let Some(finished) = self.conversation.close(time_ns) {
+        if self.conversation.close(time_ns) {
+            let finished = self.conversation.finished;
             self.exchange(&finished, facts, output);
         }
-        while let Some(finished) = self.conversation.take_unanswered(time_ns) {
+        while self.conversation.take_unanswered(time_ns) {
+            let finished = self.conversation.finished;
             let mut record = record(facts, &mut self.heads, &finished);
             record.flags |= exchange_flag::UNANSWERED;
             record.why |= why::ERROR;

@@ -108,7 +108,7 @@ pub(super) fn record(facts: &Facts, heads: &mut Heads, finished: &Finished) -> E
     if finished.started_ns == 0 {
         record.flags |= exchange_flag::UNTIMED;
     }
-    if finished.until_close {
+    if finished.until_close != 0 {
         record.flags |= exchange_flag::UNTIL_CLOSE;
     }
     while heads.front().is_some_and(|h| h.ordinal < finished.ordinal) {

@@ -174,6 +174,10 @@ impl PolicyEngine for FakePolicies {
         }]
     }
 
+    fn yaml(&self) -> String {
+        String::new()
+    }
+
     fn explain(&self, query: &ExplainQuery, _: &[Workload]) -> Result<Explanation> {
         bail!("nobody is called {}", query.to)
     }

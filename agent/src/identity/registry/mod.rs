@@ -256,6 +256,20 @@ impl Registry {
         true
     }
 
+    /// Id of the workload that listens at an address of this host, in any network namespace.
+    pub fn listener_at(&self, addr: std::net::IpAddr, port: u16) -> Option<u64> {
+        let addr = match addr {
+            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            std::net::IpAddr::V6(v6) => v6.octets(),
+        };
+        let tables = self.read();
+        tables
+            .listeners
+            .iter()
+            .find(|(key, _)| key.addr == addr && key.port == port)
+            .map(|(_, workload)| *workload)
+    }
+
     /// Takes up a workload that an earlier run has named.
     pub fn restore(&self, workload: Workload) {
         let mut tables = self.write();

@@ -68,7 +68,7 @@ impl Default for Config {
             policies: "/etc/weir/policies".into(),
             metrics: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
             otlp: Otlp::default(),
-            detail_per_second: 20_000,
+            detail_per_second: 2_000,
             ring_bytes: 16 << 20,
             services: Vec::new(),
             names: Vec::new(),

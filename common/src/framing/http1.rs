@@ -288,6 +288,7 @@ impl Conversation {
 /// of your own.
 ///
 /// The three parts are functions of their own in the kernel, where each is verified by itself.
+#[inline(always)]
 pub fn advance<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: &mut L) -> u32 {
     let begun = begin(conversation, is_request, bytes);
     if begun != step::SCAN {

@@ -12,7 +12,7 @@ use weir_common::{
     event::connection_event,
     flow::role,
     framing::{
-        http1::{begin, conclude, found, scan, step},
+        http1::{begin, conclude, scan, step},
         window::{DATA_BYTES, Load, Window},
     },
     policy::{Flow, direction, hook, transport, verdict},
@@ -143,23 +143,14 @@ pub extern "C" fn weir_begin(skb: *mut __sk_buff, is_request: u32, payload_at: u
     begin(&mut state.conversation, is_request != 0, &mut payload)
 }
 
-/// [`scan`] on the connection of an skb.
+/// [`scan`] and [`conclude`] on the connection of an skb.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn weir_scan(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let Some(state) = connection(skb) else {
-        return found::BAD;
-    };
-    scan(&mut state.conversation, is_request != 0)
-}
-
-/// [`conclude`] on the connection of an skb.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn weir_conclude(skb: *mut __sk_buff, is_request: u32, found: u32) -> u32 {
-    let Some(state) = connection(skb) else {
         return step::DONE;
     };
+    let found = scan(&mut state.conversation, is_request != 0);
     conclude(&mut state.conversation, is_request != 0, found)
 }
 
@@ -244,8 +235,7 @@ fn walk(
     while steps < STEPS {
         let mut code = weir_begin(skb, is_request, packet.payload_at);
         if code == step::SCAN {
-            let found = weir_scan(skb, is_request);
-            code = weir_conclude(skb, is_request, found);
+            code = weir_scan(skb, is_request);
         }
         match code {
             step::DONE => return,

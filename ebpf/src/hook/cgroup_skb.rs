@@ -32,7 +32,7 @@ const PASS: i32 = 1;
 const DROP: i32 = 0;
 
 /// How many messages or windows of one segment a run walks.
-const STEPS: u32 = 64;
+const STEPS: u32 = 16;
 
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;
@@ -129,20 +129,6 @@ fn connection(skb: *mut __sk_buff) -> Option<&'static mut ConnectionState> {
 // it (Linux 5.6). Such a function may be given the context and numbers only, so each finds the
 // connection again; inlined, the paths through all of them together are too many to verify.
 
-/// [`begin`] on the connection of an skb whose payload begins at `payload_at`.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn weir_begin(skb: *mut __sk_buff, is_request: u32, payload_at: u32) -> u32 {
-    let Some(state) = connection(skb) else {
-        return step::DONE;
-    };
-    let mut payload = Payload {
-        skb,
-        at: payload_at,
-    };
-    begin(&mut state.conversation, is_request != 0, &mut payload)
-}
-
 /// [`scan`] and [`conclude`] on the connection of an skb.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -230,12 +216,12 @@ fn walk(
     {
         return;
     }
-    let is_request = is_request as u32;
+    let mut payload = Payload { skb, at: packet.payload_at };
     let mut steps = 0;
     while steps < STEPS {
-        let mut code = weir_begin(skb, is_request, packet.payload_at);
+        let mut code = begin(&mut state.conversation, is_request, &mut payload);
         if code == step::SCAN {
-            code = weir_scan(skb, is_request);
+            code = weir_scan(skb, is_request as u32);
         }
         match code {
             step::DONE => return,
@@ -244,12 +230,12 @@ fn walk(
                 weir_record(skb);
             }
             _ => {
-                weir_missed(skb, is_request, code);
+                weir_missed(skb, is_request as u32, code);
             }
         }
         steps += 1;
     }
-    weir_missed(skb, is_request, step::DONE);
+    weir_missed(skb, is_request as u32, step::DONE);
 }
 
 #[inline(never)]

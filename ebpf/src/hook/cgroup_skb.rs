@@ -32,7 +32,7 @@ const PASS: i32 = 1;
 const DROP: i32 = 0;
 
 /// How many messages or windows of one segment a run walks.
-const STEPS: u32 = 16;
+const STEPS: u32 = 32;
 
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;

@@ -15,9 +15,12 @@
 
 use bytemuck::Zeroable;
 use libfuzzer_sys::{Corpus, fuzz_target};
-use weir_common::framing::{
-    http1::{Conversation, Finished, Step, step},
-    window::CARRY_BYTES,
+use weir_common::{
+    counter::Loss,
+    framing::{
+        http1::{Conversation, Finished, advance, step},
+        window::CARRY_BYTES,
+    },
 };
 
 const CLIENT_ISN: u32 = u32::MAX - 300;
@@ -125,16 +128,27 @@ impl Run {
     fn segment(&mut self, is_request: bool, seq: u32, bytes: &[u8], len: u32) {
         self.time_ns += 1;
         let conversation = &mut self.conversation;
-        let Some(place) = conversation.locate(is_request, seq, len, self.time_ns) else {
+        if !conversation.locate(is_request, seq, len, self.time_ns) {
             return;
+        }
+        let direction = if is_request {
+            &conversation.request
+        } else {
+            &conversation.response
         };
-        assert_eq!(place.end - place.offset, u64::from(len));
+        let segment = direction.segment;
+        assert_eq!(segment.end - segment.offset, u64::from(len));
         for _ in 0..bytes.len() * 2 + 64 {
-            match step(conversation, is_request, &place, &mut &*bytes) {
-                Step::Done => return self.check(),
-                Step::More => {}
-                Step::Exchange(finished) => self.finished.push(finished),
-                Step::Lost(_, n) => self.lost += n,
+            match advance(conversation, is_request, &mut &*bytes) {
+                step::DONE => return self.check(),
+                step::MORE => {}
+                step::EXCHANGE => self.finished.push(conversation.finished),
+                code => {
+                    assert!(Loss::ALL.get((code - step::LOST) as usize).is_some());
+                    let missed = conversation.missed(is_request);
+                    assert_ne!(missed, 0);
+                    self.lost += missed;
+                }
             }
         }
         panic!("no end over a segment of {len} bytes");
@@ -150,9 +164,11 @@ impl Run {
     }
 
     fn end(mut self) -> Self {
-        self.finished.extend(self.conversation.close(self.time_ns));
-        while let Some(finished) = self.conversation.take_unanswered(self.time_ns) {
-            self.finished.push(finished);
+        if self.conversation.close(self.time_ns) {
+            self.finished.push(self.conversation.finished);
+        }
+        while self.conversation.take_unanswered(self.time_ns) {
+            self.finished.push(self.conversation.finished);
         }
         assert!(self.finished.len() as u64 <= self.conversation.asked);
         let ordinals = self.finished.iter().map(|finished| finished.ordinal);
@@ -162,7 +178,7 @@ impl Run {
 }
 
 /// What must not depend on how a stream was cut.
-fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, bool) {
+fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
     let f = finished;
     (
         f.ordinal,

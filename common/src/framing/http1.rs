@@ -55,7 +55,7 @@ pub mod method {
 /// How many unanswered requests of a connection are remembered.
 pub const MAX_PENDING: usize = 16;
 
-/// Fruitless looks for a head after which a connection is given up.
+/// Fruitless looks for a request after which a connection that never spoke HTTP is given up.
 const MAX_MISSES: u8 = 64;
 
 /// A request that waits for its response.
@@ -278,7 +278,8 @@ impl Conversation {
             direction.phase = phase::RESYNC;
             direction.carry_len = 0;
             direction.head_flags = 0;
-            direction.misses = 0;
+            // What is missed from here on is counted by this very loss.
+            direction.misses = 1;
         }
         if missed == 0 { 1 } else { missed }
     }
@@ -363,9 +364,12 @@ fn fill<L: Load>(direction: &mut Direction, bytes: &mut L) -> Option<usize> {
     } else {
         left as u32
     };
-    bytes
-        .load(at, len, &mut direction.window)
-        .then_some(CARRY_BYTES + len as usize)
+    let to = CARRY_BYTES + len as usize;
+    if !bytes.load(at, len, &mut direction.window) {
+        return None;
+    }
+    direction.window.blank_from(to);
+    Some(to)
 }
 
 /// How a pass over the window ended. Positions are window positions.
@@ -501,10 +505,12 @@ fn keep_head(conversation: &mut Conversation, from: usize, to: usize) {
 
 /// Position of the window's first line feed, or `to`.
 #[inline(always)]
-fn first_line_feed(direction: &mut Direction, to: usize, lines: usize) -> usize {
-    let found = direction.window.line_feed(0);
-    // A line feed behind `to` is a leftover of an earlier load.
-    if lines == 0 || found > to { to } else { found }
+fn first_line_feed(direction: &Direction, to: usize, lines: usize) -> usize {
+    if lines == 0 {
+        to
+    } else {
+        direction.window.line_feed(0)
+    }
 }
 
 /// End of a line's text, without a CR before its line feed.
@@ -921,16 +927,32 @@ fn look_for_head<L: Load>(
         return step::MORE;
     }
     direction.next = segment.end;
-    direction.misses += 1;
-    if direction.misses < MAX_MISSES {
-        return step::DONE;
+    if is_request {
+        return missed_look(conversation);
     }
-    if conversation.protocol == protocol::UNKNOWN {
+    // A download that goes on says nothing about what its connection speaks.
+    step::DONE
+}
+
+/// No head where a request could begin: one loss when that begins on a connection that speaks
+/// HTTP (unless [`Conversation::resynchronise`] counted it), an end to one that never spoke it.
+#[inline(always)]
+fn missed_look(conversation: &mut Conversation) -> Step {
+    let misses = conversation.request.misses;
+    if misses < MAX_MISSES {
+        conversation.request.misses = misses + 1;
+    }
+    if conversation.protocol != protocol::UNKNOWN {
+        return if misses == 0 {
+            lost(conversation, true, Loss::Malformed, 1)
+        } else {
+            step::DONE
+        };
+    }
+    if misses + 1 >= MAX_MISSES {
         conversation.turn_opaque(protocol::TCP);
-        return step::DONE;
     }
-    conversation.turn_opaque(conversation.protocol);
-    lost(conversation, is_request, Loss::Malformed, 1)
+    step::DONE
 }
 
 #[cfg(test)]

@@ -193,6 +193,7 @@ pub(super) fn frames(direction: &Direction, start: usize) -> bool {
 /// Notes a `Transfer-Encoding` line; only a final `chunked` gives a length.
 #[inline(always)]
 pub(super) fn transfer_encoding(direction: &mut Direction, start: usize, end: usize) {
+    let end = trim_blanks(&mut direction.window, end);
     let last = lower_word(&direction.window, end.wrapping_sub(7)) & LOW_7;
     let chunked = end >= start + 25 && last == text(*b"chunked\0");
     direction.head_flags |= head_flag::ENCODED;
@@ -230,6 +231,23 @@ fn skip_blanks(window: &mut Window, start: usize, end: usize) -> usize {
         i += 1;
     }
     window.forget(at)
+}
+
+/// Position behind the last byte before `end` that is neither space nor tab; at most four are
+/// taken off.
+#[inline(always)]
+fn trim_blanks(window: &mut Window, end: usize) -> usize {
+    let mut end = end;
+    let mut i = 0;
+    while i < 4 {
+        let byte = window.byte(end.wrapping_sub(1));
+        if byte != b' ' && byte != b'\t' {
+            break;
+        }
+        end = window.forget(end.wrapping_sub(1));
+        i += 1;
+    }
+    window.forget(end)
 }
 
 /// Digits and what they mean.

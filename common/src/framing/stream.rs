@@ -88,7 +88,7 @@ pub struct Direction {
     pub head_flags: u8,
     /// How many bytes are carried in `window`.
     pub carry_len: u8,
-    /// Fruitless looks for a head while resynchronising.
+    /// Fruitless looks for a request while resynchronising; stays at their limit.
     pub misses: u8,
     /// 1 once `base_seq` is known.
     pub anchored: u8,

@@ -69,6 +69,13 @@ impl Window {
         }
     }
 
+    /// Blanks the bytes of an earlier load that share a word with the new ones, which end at `to`:
+    /// whole words are searched, and no line feed behind `to` may be found.
+    #[inline(always)]
+    pub fn blank_from(&mut self, to: usize) {
+        self.words[(to >> 3) & (WORDS - 1)] &= (1 << ((to & 7) * 8)) - 1;
+    }
+
     /// Notes where the line feeds of the data part up to `to` are, and returns how many there
     /// are; at most [`LINES`] are noted.
     #[inline(always)]

@@ -172,6 +172,55 @@ fn attached_in_mid_connection() {
 }
 
 #[test]
+fn long_transfers_seen_from_their_middle_do_not_hide_what_follows() {
+    let mut talk = Talk::midstream();
+    for _ in 0..1_000 {
+        talk.say(Server, b"a part of a long download");
+    }
+    talk.say(Client, GET);
+    talk.say(Server, OK);
+    assert_eq!(talk.end().out, [DONE]);
+    // The response told that this is HTTP; that its request was not seen is counted once.
+    let mut talk = Talk::midstream();
+    talk.say(Server, OK);
+    for _ in 0..1_000 {
+        talk.say(Client, b"a part of a long upload");
+    }
+    talk.say(Client, GET);
+    talk.say(Server, OK);
+    assert_eq!(
+        talk.end().out,
+        ["lost orphan_response 1", "lost malformed 1", DONE]
+    );
+    // After a hole, on a connection that is known to speak HTTP, in either direction.
+    for side in [Client, Server] {
+        let mut talk = Talk::new();
+        talk.say(Client, GET);
+        talk.say(Server, OK);
+        talk.miss(side, 1_000);
+        for _ in 0..1_000 {
+            talk.say(side, b"a part of a long message");
+        }
+        talk.say(Client, GET);
+        talk.say(Server, OK);
+        let expected = [DONE, "lost segment_gap 1", DONE];
+        assert_eq!(talk.end().out, expected, "{side:?}");
+    }
+}
+
+#[test]
+fn connections_that_never_speak_http_are_given_up() {
+    let mut talk = Talk::midstream();
+    for _ in 0..63 {
+        talk.say(Client, b"a query of some other protocol");
+        talk.say(Server, b"its answer");
+    }
+    assert_eq!(talk.conversation.opaque, 0);
+    talk.say(Client, b"a query of some other protocol");
+    assert_eq!(talk.end().out, ["opaque 1"]);
+}
+
+#[test]
 fn forged_segments_far_away_move_nothing() {
     let mut talk = Talk::new();
     for at in [1u64 << 31, (1 << 31) - 1, (1 << 30) + 100, 3 << 30] {

@@ -1,7 +1,10 @@
 //! Feeds segments to the framing and writes down what comes out, as short words.
 
 use bytemuck::Zeroable;
-use weir_common::framing::http1::{Conversation, Finished, Segment, Step, method, step};
+use weir_common::{
+    counter::Loss,
+    framing::http1::{Conversation, Finished, advance, method, step},
+};
 
 /// Client's initial sequence number: its stream wraps around after 20 bytes.
 pub const CLIENT_ISN: u32 = u32::MAX - 20;
@@ -87,33 +90,38 @@ impl Talk {
         let isn = [CLIENT_ISN, SERVER_ISN][side as usize];
         let seq = isn.wrapping_add(1).wrapping_add(at as u32);
         let is_request = side == Client;
-        let place = self.conversation.locate(is_request, seq, len, self.time_ns);
-        if let Some(place) = place {
-            self.walk(is_request, &place, bytes);
+        if self.conversation.locate(is_request, seq, len, self.time_ns) {
+            self.walk(is_request, bytes);
         }
     }
 
-    fn walk(&mut self, is_request: bool, place: &Segment, bytes: &[u8]) {
+    fn walk(&mut self, is_request: bool, bytes: &[u8]) {
         for _ in 0..MAX_STEPS {
-            match step(&mut self.conversation, is_request, place, &mut { bytes }) {
-                Step::Done => return,
-                Step::More => {}
-                Step::Exchange(finished) => self.note(&finished),
-                Step::Lost(reason, n) => {
-                    self.lost += n;
-                    self.out.push(format!("lost {} {n}", reason.name()));
+            match advance(&mut self.conversation, is_request, &mut { bytes }) {
+                step::DONE => return,
+                step::MORE => {}
+                step::EXCHANGE => self.note(),
+                code => {
+                    let reason = Loss::ALL[(code - step::LOST) as usize];
+                    let missed = self.conversation.missed(is_request);
+                    self.lost += missed;
+                    self.out.push(format!("lost {} {missed}", reason.name()));
                 }
             }
         }
         panic!("no end after {MAX_STEPS} steps over one segment");
     }
 
-    fn note(&mut self, finished: &Finished) {
-        let f = finished;
-        self.finished.push(*f);
+    fn note(&mut self) {
+        let f = self.conversation.finished;
+        self.finished.push(f);
         let name = method::name(f.method);
         let (asked, answered) = (f.request_bytes, f.response_bytes);
-        let until_close = if f.until_close { " until close" } else { "" };
+        let until_close = if f.until_close != 0 {
+            " until close"
+        } else {
+            ""
+        };
         self.out.push(match f.status {
             0 => format!("{name} unanswered {asked}"),
             status => format!("{name} {status} {asked}+{answered}{until_close}"),
@@ -123,11 +131,11 @@ impl Talk {
     /// The connection ends.
     pub fn end(mut self) -> Self {
         self.time_ns += 1;
-        if let Some(finished) = self.conversation.close(self.time_ns) {
-            self.note(&finished);
+        if self.conversation.close(self.time_ns) {
+            self.note();
         }
-        while let Some(finished) = self.conversation.take_unanswered(self.time_ns) {
-            self.note(&finished);
+        while self.conversation.take_unanswered(self.time_ns) {
+            self.note();
         }
         if self.conversation.opaque != 0 {
             self.out

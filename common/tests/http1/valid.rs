@@ -74,6 +74,8 @@ fn header_names_in_any_case_and_white_space() {
         "TRANSFER-ENCODING:chunked",
         "transfer-encoding: gzip, Chunked",
         "Transfer-Encoding:\tCHUNKED",
+        "Transfer-Encoding: chunked ",
+        "Transfer-Encoding: gzip,chunked \t \t",
     ] {
         let response = format!("HTTP/1.1 200 OK\r\n{coding}\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
         let expected = format!("GET 200 27+{}", response.len());

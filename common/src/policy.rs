@@ -215,6 +215,9 @@ pub struct Decision {
     pub reason: u8,
     /// Rule slot, or [`NO_RULE`].
     pub rule: u32,
+    /// With [`verdict::AUDIT_DENY`]: slot of the rule in force that lets the flow through, so that
+    /// it counts too; else [`NO_RULE`].
+    pub in_force: u32,
 }
 
 /// Where rules are looked up: the kernel map, or a `HashMap` in user space.
@@ -302,12 +305,13 @@ pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
             mode: mode::ENFORCE,
             reason: reason::DEFAULT,
             rule: NO_RULE,
+            in_force: NO_RULE,
         };
     };
     if value.mode == mode::ENFORCE {
         return enforced(&value, reason);
     }
-    let expected = Decision {
+    let mut expected = Decision {
         verdict: match value.verdict {
             verdict::DENY => verdict::AUDIT_DENY,
             _ => verdict::ALLOW,
@@ -315,6 +319,7 @@ pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
         mode: mode::AUDIT,
         reason,
         rule: value.rule,
+        in_force: NO_RULE,
     };
     match strongest(flow, rules, true) {
         Some((value, reason)) if value.verdict == verdict::DENY => enforced(&value, reason),
@@ -323,8 +328,13 @@ pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
             mode: mode::ENFORCE,
             reason,
             rule: value.rule,
+            in_force: NO_RULE,
         },
-        _ => expected,
+        Some((value, _)) => {
+            expected.in_force = value.rule;
+            expected
+        }
+        None => expected,
     }
 }
 
@@ -337,6 +347,7 @@ fn enforced(value: &PolicyValue, reason: u8) -> Decision {
             mode: mode::AUDIT,
             reason,
             rule: value.audit_rule as u32 - 1,
+            in_force: value.rule,
         };
     }
     Decision {
@@ -344,6 +355,7 @@ fn enforced(value: &PolicyValue, reason: u8) -> Decision {
         mode: mode::ENFORCE,
         reason,
         rule: value.rule,
+        in_force: NO_RULE,
     }
 }
 

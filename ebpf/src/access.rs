@@ -5,8 +5,8 @@ use weir_common::{
     event::{VerdictRecord, kind},
     flow::{Addr, AddressKey, Owner, is_loopback},
     policy::{
-        ANY, Decision, Flow, NO_RULE, PolicyKey, PolicyValue, Rules, UNRESOLVED, comm_key, decide,
-        verdict,
+        CANDIDATES, Decision, Flow, NO_RULE, PolicyKey, PolicyValue, Rules, callee, comm_key,
+        decide, local_caller, remote_caller, verdict,
     },
 };
 
@@ -48,27 +48,36 @@ pub fn workload_at(addr: &Addr, port: u16, netns_cookie: u64) -> u64 {
     unsafe { ADDRESSES.get(&key).copied().unwrap_or(0) }
 }
 
-/// Selectors of a process on this host, most specific first.
+/// Selectors of a caller on this host.
 #[inline(always)]
-pub fn selectors_of(owner: &Owner) -> [u64; 4] {
-    let by_cgroup = workload_of_cgroup(owner.cgroup_id);
-    let workload = if owner.workload == 0 {
-        UNRESOLVED
-    } else {
-        owner.workload
-    };
-    [workload, by_cgroup, comm_key(&owner.comm), ANY]
+pub fn caller_of(owner: &Owner) -> [u64; CANDIDATES] {
+    local_caller(
+        owner.workload,
+        workload_of_cgroup(owner.cgroup_id),
+        comm_key(&owner.comm),
+    )
 }
 
-/// Selectors of a peer that is known by its address only.
+/// Selectors of a caller on another host.
 #[inline(always)]
-pub fn selectors_at(addr: &Addr, port: u16, netns_cookie: u64) -> [u64; 4] {
-    [
-        workload_at(addr, port, netns_cookie),
-        0,
+pub fn caller_at(addr: &Addr) -> [u64; CANDIDATES] {
+    remote_caller(cidr_class(addr))
+}
+
+/// Selectors of a callee whose process is known.
+#[inline(always)]
+pub fn callee_of(owner: &Owner, addr: &Addr) -> [u64; CANDIDATES] {
+    callee(
+        owner.workload,
+        workload_of_cgroup(owner.cgroup_id),
         cidr_class(addr),
-        ANY,
-    ]
+    )
+}
+
+/// Selectors of a callee that is known by its address only.
+#[inline(always)]
+pub fn callee_at(addr: &Addr, port: u16, netns_cookie: u64) -> [u64; CANDIDATES] {
+    callee(workload_at(addr, port, netns_cookie), 0, cidr_class(addr))
 }
 
 /// What a decision is about, for its record.
@@ -88,7 +97,10 @@ pub struct Question<'a> {
 pub fn judge(question: &Question) -> Decision {
     let decision = decide(question.flow, &KernelRules);
     if decision.rule != NO_RULE {
-        count(&decision);
+        count(decision.rule, decision.verdict);
+    }
+    if decision.in_force != NO_RULE {
+        count(decision.in_force, verdict::ALLOW);
     }
     if decision.verdict != verdict::ALLOW {
         tell(question, &decision);
@@ -97,13 +109,13 @@ pub fn judge(question: &Question) -> Decision {
 }
 
 #[inline(always)]
-fn count(decision: &Decision) {
-    let Some(counter) = RULE_COUNTERS.get_ptr_mut(decision.rule) else {
+fn count(rule: u32, outcome: u8) {
+    let Some(counter) = RULE_COUNTERS.get_ptr_mut(rule) else {
         return;
     };
     // SAFETY: the pointer is this CPU's slot.
     let counter = unsafe { &mut *counter };
-    match decision.verdict {
+    match outcome {
         verdict::ALLOW => atomic::add(&mut counter.allowed, 1),
         verdict::DENY => atomic::add(&mut counter.denied, 1),
         _ => atomic::add(&mut counter.audited, 1),

@@ -8,10 +8,22 @@ use aya_ebpf::{
 use weir_common::{
     counter::{EdgeStats, Loss, OpKey, OpValue},
     event::Control,
-    flow::{AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
+    flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
 };
+
+/// Where a call comes from. NAT on this host rewrites where a call goes far more often.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CallKey {
+    /// Source address.
+    pub addr: Addr,
+    /// Source port, host order.
+    pub port: u16,
+    /// [`weir_common::policy::transport`]
+    pub transport: u16,
+}
 
 /// How the agent steers the programs; one slot.
 #[map]
@@ -51,6 +63,11 @@ pub static ZERO_OP: Array<OpValue> = Array::with_max_entries(1, 0);
 /// Client ends that wait for their server end on this host.
 #[map]
 pub static PAIRS: LruHashMap<PairKey, PairValue> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Latest call of each address and port of this host while policies are in force: the initial
+/// sequence number of a SYN, 0 for a datagram.
+#[map]
+pub static CALLS: LruHashMap<CallKey, u32> = LruHashMap::with_max_entries(65_536, 0);
 
 /// Workload by process.
 #[map]

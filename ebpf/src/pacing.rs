@@ -15,7 +15,7 @@ use weir_common::{
 };
 
 use crate::{
-    access::{KernelRules, cidr_class, selectors_at, selectors_of},
+    access::{KernelRules, callee_at, callee_of, caller_at, caller_of},
     atomic,
     maps::BANDWIDTH,
 };
@@ -29,8 +29,8 @@ const TCP_MAXSEG: i32 = 2;
 #[inline(always)]
 fn outbound_rule(owner: &Owner, addr: &Addr, port: u16, netns_cookie: u64) -> u32 {
     let flow = Flow {
-        from: selectors_of(owner),
-        to: selectors_at(addr, port, netns_cookie),
+        from: caller_of(owner),
+        to: callee_at(addr, port, netns_cookie),
         port,
         transport: transport::TCP,
         direction: direction::OUTBOUND,
@@ -42,16 +42,13 @@ fn outbound_rule(owner: &Owner, addr: &Addr, port: u16, netns_cookie: u64) -> u3
 #[inline(always)]
 fn server_rule(state: &ConnectionState) -> u32 {
     let pair = state.has(flag::LOCAL_PAIR);
-    let mut to = selectors_of(&state.owner);
-    // The command name selects callers only.
-    to[2] = cidr_class(&state.local_addr);
     let flow = Flow {
         from: if pair {
-            selectors_of(&state.peer)
+            caller_of(&state.peer)
         } else {
-            selectors_at(&state.remote_addr, 0, 0)
+            caller_at(&state.remote_addr)
         },
-        to,
+        to: callee_of(&state.owner, &state.local_addr),
         port: state.local_port,
         transport: transport::TCP,
         direction: if pair {

@@ -53,7 +53,8 @@ impl Host {
         let mut curl = Place::In(&self.namespace).command("curl", "caller");
         let start = Instant::now();
         let url = format!("http://{ip}:{PORT}/");
-        let output = output(curl.args(["-sS", "--max-time", "5", &url]));
+        // Only with `-v` does curl tell the error of `connect`.
+        let output = output(curl.args(["-sSv", "--max-time", "5", &url]));
         (output, start.elapsed())
     }
 
@@ -96,7 +97,7 @@ fn a_denied_curl_is_refused_at_once() {
         let (output, time) = host.curl(ip);
         let words = String::from_utf8_lossy(&output.stderr).to_lowercase();
         assert_eq!(output.status.code(), Some(7), "{ip}: {words}");
-        assert!(words.contains("refused"), "{ip}: {words}");
+        assert!(words.contains("connection refused"), "{ip}: {words}");
         assert!(time < AT_ONCE, "{ip}: refused after {time:?}");
     }
     let verdicts = wait_for("two verdicts", SETTLED, || {
@@ -111,6 +112,9 @@ fn a_denied_curl_is_refused_at_once() {
             ("connect", "tcp")
         );
     }
+    wait_for("the counter", SETTLED, || {
+        (agent.policy("closed").denied >= 2).then_some(())
+    });
     assert_eq!(agent.policy("closed").denied, 2);
 }
 
@@ -194,7 +198,10 @@ fn audit_lets_pass_and_tells() {
         (verdict.verdict.as_str(), verdict.policy.as_str()),
         ("audit", "watch")
     );
-    let policy = agent.policy("watch");
+    let policy = wait_for("the counter", SETTLED, || {
+        let policy = agent.policy("watch");
+        (policy.audited > 0).then_some(policy)
+    });
     assert_eq!((policy.denied, policy.audited), (0, 1));
 }
 

@@ -12,7 +12,7 @@ use weir_common::{
 };
 
 use crate::{
-    access::{Question, judge, selectors_at, selectors_of},
+    access::{Question, callee_at, caller_of, judge},
     emit::{control, lost},
     owner,
     storage::OWNERS,
@@ -88,8 +88,8 @@ pub fn refused(ctx: *mut bpf_sock_addr, owner: &Owner, addr: &Addr, at: u8) -> b
     // SAFETY: the helper reads the context.
     let netns = unsafe { bpf_get_netns_cookie(ctx.cast()) };
     let flow = Flow {
-        from: selectors_of(owner),
-        to: selectors_at(addr, port, netns),
+        from: caller_of(owner),
+        to: callee_at(addr, port, netns),
         port,
         transport,
         direction: direction::OUTBOUND,

@@ -10,7 +10,7 @@ use weir_common::{
     connection::{ConnectionState, flag},
     counter::Loss,
     event::connection_event,
-    flow::role,
+    flow::{Addr, is_loopback, role},
     framing::{
         http1::{begin, conclude, scan, step},
         window::{DATA_BYTES, Load, Window},
@@ -19,17 +19,20 @@ use weir_common::{
 };
 
 use crate::{
-    access::{Question, judge, selectors_at, selectors_of},
+    access::{Question, callee_at, callee_of, caller_at, judge},
     connection::{settle_pair, tell},
     edge::{self, Totals},
     emit::{control, lost, lost_on},
     exchange,
+    maps::{CALLS, CallKey},
     packet::{self, Packet, tcp_flag},
     storage::{CONNECTIONS, OWNERS},
 };
 
 const PASS: i32 = 1;
 const DROP: i32 = 0;
+
+const SOCK_RAW: u32 = 3;
 
 /// How many messages or windows of one segment a run walks.
 const STEPS: u32 = 32;
@@ -55,7 +58,11 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
     if packet.transport == transport::UDP
         || packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN
     {
-        return if ingress { admit(skb, &packet) } else { PASS };
+        if ingress {
+            return admit(skb, &packet);
+        }
+        note_call(skb, &packet);
+        return PASS;
     }
     if packet.payload_len == 0 && packet.flags & (tcp_flag::FIN | tcp_flag::RST) == 0 {
         return PASS;
@@ -261,7 +268,8 @@ fn report(socket: *mut bpf_sock, state: &mut ConnectionState, time_ns: u64) {
     tell(state, Some(&totals), connection_event::REPORT, time_ns);
 }
 
-/// May this SYN or datagram come in? Callers on this host were asked at `connect` already.
+/// May this SYN or datagram come in? Callers on this host were asked at `connect` or `sendmsg`
+/// already, and about answers nobody is.
 #[inline(never)]
 fn admit(skb: *mut __sk_buff, packet: &Packet) -> i32 {
     if control().is_none_or(|control| control.policy_active == 0) {
@@ -273,14 +281,19 @@ fn admit(skb: *mut __sk_buff, packet: &Packet) -> i32 {
     let Some((source, destination)) = packet::addresses(skb, packet.version) else {
         return PASS;
     };
-    let mut to = selectors_at(&destination, packet.destination, 0);
-    if let Some(record) = OWNERS.get(socket) {
-        let owner = selectors_of(&record.owner);
-        to[0] = owner[0];
-        to[1] = owner[1];
+    if is_local_call(&source, packet) {
+        return PASS;
+    }
+    let to = match OWNERS.get(socket) {
+        Some(record) => callee_of(&record.owner, &destination),
+        None => callee_at(&destination, packet.destination, 0),
+    };
+    // A UDP port that nobody serves is one that calls: this is its answer.
+    if packet.transport == transport::UDP && to[0] == 0 {
+        return PASS;
     }
     let flow = Flow {
-        from: selectors_at(&source, 0, 0),
+        from: caller_at(&source),
         to,
         port: packet.destination,
         transport: packet.transport,
@@ -297,4 +310,48 @@ fn admit(skb: *mut __sk_buff, packet: &Packet) -> i32 {
     } else {
         PASS
     }
+}
+
+#[inline(always)]
+fn call_key(addr: Addr, packet: &Packet) -> CallKey {
+    CallKey {
+        addr,
+        port: packet.source,
+        transport: packet.transport as u16,
+    }
+}
+
+/// Notes a SYN or datagram that leaves a socket of this host.
+#[inline(never)]
+fn note_call(skb: *mut __sk_buff, packet: &Packet) {
+    if control().is_none_or(|control| control.policy_active == 0) {
+        return;
+    }
+    let Some(socket) = full_socket(skb) else {
+        return;
+    };
+    // SAFETY: not null; volatile, so that the load keeps its size.
+    let kind = unsafe { core::ptr::read_volatile(&raw const (*socket).type_) };
+    if kind == SOCK_RAW {
+        // Nobody asked at `connect` for what is written to a raw socket.
+        return;
+    }
+    let Some((source, _)) = packet::addresses(skb, packet.version) else {
+        return;
+    };
+    if is_loopback(&source) {
+        return;
+    }
+    let key = call_key(source, packet);
+    // SAFETY: values are plain integers.
+    if unsafe { CALLS.get(&key) } != Some(&packet.seq) {
+        let _ = CALLS.insert(&key, &packet.seq, 0);
+    }
+}
+
+/// True if [`note_call`] saw this packet leave, or it never left a host.
+#[inline(always)]
+fn is_local_call(source: &Addr, packet: &Packet) -> bool {
+    // SAFETY: values are plain integers.
+    is_loopback(source) || unsafe { CALLS.get(call_key(*source, packet)) } == Some(&packet.seq)
 }

@@ -129,6 +129,9 @@ impl Answers for Fixture {
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.exchanges.subscribe()
     }
+    fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>> {
+        self.exchanges.subscribe()
+    }
     fn follow_flows(&self) -> broadcast::Receiver<Arc<FlowItem>> {
         broadcast::channel(1).1
     }

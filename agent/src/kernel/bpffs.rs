@@ -74,7 +74,7 @@ impl Pins {
 
 /// True if `path` lies on a bpf file system.
 pub fn is_bpffs(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as i64 == BPFFS_MAGIC)
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == BPFFS_MAGIC)
 }
 
 fn mount_bpffs(at: &Path) -> Result<()> {

@@ -115,6 +115,9 @@ impl Answers for Fixed {
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.exchanges.subscribe()
     }
+    fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>> {
+        self.exchanges.subscribe()
+    }
     fn follow_flows(&self) -> broadcast::Receiver<Arc<FlowItem>> {
         broadcast::channel(1).1
     }

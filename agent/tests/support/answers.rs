@@ -226,6 +226,9 @@ impl Answers for Fixed {
     fn follow_verdicts(&self) -> broadcast::Receiver<Arc<VerdictItem>> {
         self.verdicts.subscribe()
     }
+    fn policies_yaml(&self) -> String {
+        String::new()
+    }
     fn policies(&self) -> Vec<PolicyItem> {
         vec![PolicyItem {
             name: "web-to-api".into(),

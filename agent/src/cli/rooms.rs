@@ -37,7 +37,10 @@ const FLUSH: Duration = Duration::from_secs(3);
 pub fn run(config: Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -50,13 +53,27 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     // The socket comes first: of two daemons the second must not touch the first one's programs.
     let socket = bind::bind(&config.socket)?;
     let pins = Pins::default();
-    let options = LoadOptions { pins: pins.clone(), ring_bytes: Some(config.ring_bytes) };
+    let options = LoadOptions {
+        pins: pins.clone(),
+        ring_bytes: Some(config.ring_bytes),
+    };
     let loaded = load(&options)?;
     for missing in &loaded.missing {
-        warn!("this kernel lacks {}", missing.lines().next().unwrap_or_default());
+        warn!(
+            "this kernel lacks {}",
+            missing.lines().next().unwrap_or_default()
+        );
     }
-    let words = if loaded.adopted { "took over" } else { "loaded" };
-    info!("{words} {} hooks: {}", loaded.hooks.len(), loaded.hooks.join(", "));
+    let words = if loaded.adopted {
+        "took over"
+    } else {
+        "loaded"
+    };
+    info!(
+        "{words} {} hooks: {}",
+        loaded.hooks.len(),
+        loaded.hooks.join(", ")
+    );
     let room: Arc<dyn KernelPort> = Arc::new(Room::new(loaded));
     let daemon = make_daemon(&config, Arc::clone(&room));
     let ring = Events::open(&pins)?;
@@ -75,7 +92,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let states = exporters.exporters();
     daemon.set_exporters(move || states.state());
     info!("ready: {}", config.socket.display());
-    server::serve(socket, answers, told_to_end()).await.context("serve the control socket")?;
+    server::serve(socket, answers, told_to_end())
+        .await
+        .context("serve the control socket")?;
     info!("ending; what is in force stays in force (`weir off` removes it)");
     reader.abort();
     exporters.shutdown(FLUSH).await;
@@ -101,7 +120,10 @@ async fn told_to_end() {
 
 fn make_daemon(config: &Config, room: Arc<dyn KernelPort>) -> Arc<Daemon> {
     if let Err(error) = std::fs::create_dir_all(&config.state) {
-        warn!("{}: {error}: nothing will be remembered over a restart", config.state.display());
+        warn!(
+            "{}: {error}: nothing will be remembered over a restart",
+            config.state.display()
+        );
     }
     let kept = config.state.join("policies.yaml");
     let policies = Arc::new(Policies::open(room.rule_slots(), &config.policies, kept));
@@ -114,7 +136,10 @@ fn make_daemon(config: &Config, room: Arc<dyn KernelPort>) -> Arc<Daemon> {
     let names: Vec<NameRule> = config
         .names
         .iter()
-        .map(|rule| NameRule { cidr: rule.cidr.clone(), service: rule.service.clone() })
+        .map(|rule| NameRule {
+            cidr: rule.cidr.clone(),
+            service: rule.service.clone(),
+        })
         .collect();
     let settings = Settings {
         detail_per_second: config.detail_per_second,
@@ -131,8 +156,12 @@ fn make_daemon(config: &Config, room: Arc<dyn KernelPort>) -> Arc<Daemon> {
 }
 
 fn export_config(config: &Config) -> export::ExportConfig {
-    let headers: Vec<String> =
-        config.otlp.headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let headers: Vec<String> = config
+        .otlp
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     export::ExportConfig {
         otlp: OtlpConfig {
             endpoint: config.otlp.endpoint.clone(),
@@ -144,7 +173,10 @@ fn export_config(config: &Config) -> export::ExportConfig {
             ..OtlpConfig::default()
         },
         prometheus: config.metrics,
-        host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host_name: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
         ..export::ExportConfig::default()
     }
 }
@@ -190,7 +222,11 @@ pub fn replay(file: &Path, sink: &mut dyn FnMut(Exchange)) -> anyhow::Result<Rep
 
 /// Checks policy files without a daemon; `None` if this build cannot.
 pub fn check_policies(files: &[PolicyFile]) -> Option<Result<Vec<String>, Vec<Refusal>>> {
-    Some(PolicySet::new(BTreeMap::new()).check(files, &[]).map(|(names, _)| names))
+    Some(
+        PolicySet::new(BTreeMap::new())
+            .check(files, &[])
+            .map(|(names, _)| names),
+    )
 }
 
 /// Fails with exit code 4 and one sentence unless this process may load programs.

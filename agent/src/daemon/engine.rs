@@ -33,7 +33,11 @@ impl Policies {
     /// Takes up what an earlier run kept, then the files of the policy folder, which win.
     ///
     /// A folder that is refused is told and left out: what the pinned programs hold stays.
-    pub fn open(slots: std::collections::BTreeMap<String, u32>, folder: &Path, kept: PathBuf) -> Self {
+    pub fn open(
+        slots: std::collections::BTreeMap<String, u32>,
+        folder: &Path,
+        kept: PathBuf,
+    ) -> Self {
         let mut set = PolicySet::new(slots);
         for files in [read_kept(&kept), read_folder(folder)] {
             if files.is_empty() {
@@ -48,7 +52,11 @@ impl Policies {
                 }
             }
         }
-        Self { set: Mutex::new(set), kept, listener: Mutex::new(None) }
+        Self {
+            set: Mutex::new(set),
+            kept,
+            listener: Mutex::new(None),
+        }
     }
 
     /// Lets `explain` know who listens where.
@@ -92,10 +100,16 @@ fn not_installed(error: &anyhow::Error) -> Refusal {
 
 fn read_kept(path: &Path) -> Vec<PolicyFile> {
     match fs::read_to_string(path) {
-        Ok(text) => vec![PolicyFile { name: path.display().to_string(), text }],
+        Ok(text) => vec![PolicyFile {
+            name: path.display().to_string(),
+            text,
+        }],
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
-            error!("{}: {error}: policies applied earlier are not known", path.display());
+            error!(
+                "{}: {error}: policies applied earlier are not known",
+                path.display()
+            );
             Vec::new()
         }
     }
@@ -108,13 +122,19 @@ fn read_folder(folder: &Path) -> Vec<PolicyFile> {
     let mut paths: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ext| ext == "yaml" || ext == "yml")
+        })
         .collect();
     paths.sort();
     paths
         .into_iter()
         .filter_map(|path| match fs::read_to_string(&path) {
-            Ok(text) => Some(PolicyFile { name: path.display().to_string(), text }),
+            Ok(text) => Some(PolicyFile {
+                name: path.display().to_string(),
+                text,
+            }),
             Err(error) => {
                 error!("{}: {error}", path.display());
                 None
@@ -140,7 +160,11 @@ impl PolicyEngine for Policies {
         self.change(install, |set| set.apply(files, workloads))
     }
 
-    fn check(&self, files: &[PolicyFile], workloads: &[Workload]) -> Result<Vec<String>, Vec<Refusal>> {
+    fn check(
+        &self,
+        files: &[PolicyFile],
+        workloads: &[Workload],
+    ) -> Result<Vec<String>, Vec<Refusal>> {
         self.set().check(files, workloads).map(|(names, _)| names)
     }
 
@@ -161,7 +185,10 @@ impl PolicyEngine for Policies {
 
     fn active(&self) -> Active {
         let set = self.set();
-        Active { access: set.rules().has_access_rules(), bandwidth: set.rules().has_bandwidth_rules() }
+        Active {
+            access: set.rules().has_access_rules(),
+            bandwidth: set.rules().has_bandwidth_rules(),
+        }
     }
 
     fn list(&self, counters: &[(u32, RuleCounter)]) -> Vec<PolicyItem> {
@@ -175,7 +202,13 @@ impl PolicyEngine for Policies {
     fn explain(&self, query: &ExplainQuery, workloads: &[Workload]) -> Result<Explanation> {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         let at = |addr, port| listener.as_ref().and_then(|listener| listener(addr, port));
-        Ok(self.set().explain(query, Host { workloads, listener: &at })?)
+        Ok(self.set().explain(
+            query,
+            Host {
+                workloads,
+                listener: &at,
+            },
+        )?)
     }
 
     fn policy_of(&self, slot: u32) -> Option<String> {

@@ -373,7 +373,9 @@ impl Maps {
 
     /// Inserts or replaces a rule entry.
     pub fn set_entry(&mut self, key: &PolicyKey, value: &PolicyValue) -> Result<()> {
-        self.policy.insert(Wire(*key), Wire(*value), 0).context("write POLICY")
+        self.policy
+            .insert(Wire(*key), Wire(*value), 0)
+            .context("write POLICY")
     }
 
     /// Deletes a rule entry.
@@ -383,12 +385,16 @@ impl Maps {
 
     /// Inserts or replaces a CIDR range.
     pub fn set_range(&mut self, prefix: u8, network: &[u8; 16], class: u64) -> Result<()> {
-        self.cidrs.insert(&Key::new(u32::from(prefix), *network), class, 0).context("write CIDRS")
+        self.cidrs
+            .insert(&Key::new(u32::from(prefix), *network), class, 0)
+            .context("write CIDRS")
     }
 
     /// Deletes a CIDR range.
     pub fn remove_range(&mut self, prefix: u8, network: &[u8; 16]) -> Result<()> {
-        self.cidrs.remove(&Key::new(u32::from(prefix), *network)).context("write CIDRS")
+        self.cidrs
+            .remove(&Key::new(u32::from(prefix), *network))
+            .context("write CIDRS")
     }
 
     /// Fill of the maps that can run full: name, entries, capacity.
@@ -397,7 +403,11 @@ impl Maps {
         vec![
             ("EDGES".into(), edges, u64::from(MAX_EDGES)),
             ("OPS".into(), operations, 65_536),
-            ("ADDRESSES".into(), count(self.addresses.keys().count()), 65_536),
+            (
+                "ADDRESSES".into(),
+                count(self.addresses.keys().count()),
+                65_536,
+            ),
             ("CGROUPS".into(), count(self.cgroups.keys().count()), 16_384),
         ]
     }

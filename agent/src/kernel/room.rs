@@ -56,11 +56,18 @@ impl Room {
 fn take_step(maps: &mut Maps, step: &Step) -> Result<()> {
     match step {
         Step::ResetCounter { slot } => maps.clear_rule(*slot),
-        Step::SetBudget { slot, bytes_per_second } => maps.set_budget(*slot, *bytes_per_second),
+        Step::SetBudget {
+            slot,
+            bytes_per_second,
+        } => maps.set_budget(*slot, *bytes_per_second),
         Step::RemoveBudget { slot } => maps.set_budget(*slot, 0),
         Step::SetEntry { key, value } => maps.set_entry(key, value),
         Step::RemoveEntry { key } => maps.remove_entry(key),
-        Step::SetRange { prefix, network, class } => maps.set_range(*prefix, network, *class),
+        Step::SetRange {
+            prefix,
+            network,
+            class,
+        } => maps.set_range(*prefix, network, *class),
         Step::RemoveRange { prefix, network } => maps.remove_range(*prefix, network),
     }
 }
@@ -68,7 +75,9 @@ fn take_step(maps: &mut Maps, step: &Step) -> Result<()> {
 impl KernelPort for Room {
     fn snapshot(&self) -> Result<KernelSnapshot> {
         let maps = self.maps();
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let edges = maps.edges();
         let operations = maps.operations();
         let rules = maps

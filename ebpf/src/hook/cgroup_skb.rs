@@ -216,7 +216,10 @@ fn walk(
     {
         return;
     }
-    let mut payload = Payload { skb, at: packet.payload_at };
+    let mut payload = Payload {
+        skb,
+        at: packet.payload_at,
+    };
     let mut steps = 0;
     while steps < STEPS {
         let mut code = begin(&mut state.conversation, is_request, &mut payload);

@@ -14,6 +14,7 @@
 //! - [`framing`]: sequence-addressed message walkers
 #![no_std]
 #![deny(unsafe_code)]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 pub mod connection;
 pub mod counter;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use weir_tests::{
-    agent::Agent, bulk::Bulk, client::Client, kernel, process::output, server::Place,
+    agent::Agent, bulk::Bulk, client::Client, kernel, process::output, server::Place, wait_for,
 };
 
 const HTTP: u16 = 8080;
@@ -179,7 +179,11 @@ fn off(agent: &mut Agent) {
     agent.off();
     connect(Ipv4Addr::LOCALHOST.into()).expect("off removes the rules");
     assert_eq!(kernel::pins(), Vec::<String>::new());
-    let programs = output(Command::new("bpftool").args(["prog", "show"]));
-    let programs = String::from_utf8_lossy(&programs.stdout);
-    assert!(!programs.contains("weir"), "{programs}");
+    // Kernels free programs some time after the last use.
+    wait_for("programs to be gone", Duration::from_secs(20), || {
+        let programs = output(Command::new("bpftool").args(["prog", "show"]));
+        assert!(programs.status.success(), "{programs:?}");
+        let programs = String::from_utf8_lossy(&programs.stdout).into_owned();
+        (!programs.contains("weir")).then_some(())
+    });
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{Btf, Ebpf, EbpfLoader};
+use tracing::debug;
 use weir_common::{ABI_VERSION, stable_hash};
 
 use super::{
@@ -117,8 +118,11 @@ fn load_fresh(options: &LoadOptions, cgroup: &std::path::Path, hash: u64) -> Res
         match load_hook(hook, &mut ebpf, &btf, cgroup, &options.pins) {
             Ok(()) => hooks.push(hook.name.to_owned()),
             Err(error) => missing.push(format!(
-                "{}: {} ({error:#}; needs Linux {})",
-                hook.name, hook.lost_without, hook.since
+                "{}: {} ({}; needs Linux {})",
+                hook.name,
+                hook.lost_without,
+                refusal(hook.name, &format!("{error:#}")),
+                hook.since
             )),
         }
     }
@@ -134,6 +138,29 @@ fn load_fresh(options: &LoadOptions, cgroup: &std::path::Path, hash: u64) -> Res
         adopted: false,
     })
 }
+
+/// Why a hook is missing, in one line. The verifier's log can have megabytes: its verdict stands
+/// before its closing statistics, and its end is logged for those who ask for debug messages.
+fn refusal(hook: &str, error: &str) -> String {
+    const SHOWN: usize = 80;
+    let lines: Vec<&str> = error.lines().filter(|line| !line.is_empty()).collect();
+    let end = lines.len().saturating_sub(SHOWN);
+    debug!("{hook}: {}", lines[end..].join("\n"));
+    let Some((first, rest)) = lines.split_first() else {
+        return String::new();
+    };
+    let verdict = rest
+        .iter()
+        .rev()
+        .find(|line| !STATISTICS.iter().any(|start| line.starts_with(start)));
+    match verdict {
+        Some(verdict) => format!("{first} … {verdict}"),
+        None => (*first).to_owned(),
+    }
+}
+
+/// How the lines begin that follow the verdict in the verifier's log.
+const STATISTICS: [&str; 3] = ["processed ", "verification time ", "stack depth "];
 
 fn load_hook(
     hook: &Hook,
@@ -156,11 +183,6 @@ fn open_object(options: &LoadOptions) -> Result<Ebpf> {
         .collect();
     let mut loader = EbpfLoader::new();
     loader
-        .verifier_log_level(if std::env::var_os("PROBEV").is_some() {
-            aya::VerifierLogLevel::VERBOSE
-        } else {
-            aya::VerifierLogLevel::default()
-        })
         .allow_unsupported_maps()
         .override_global("HAS_SET_RETVAL", &set_retval, true)
         .override_global("HAS_SOCKOPS_NETNS_COOKIE", &netns_cookie, true);
@@ -171,4 +193,22 @@ fn open_object(options: &LoadOptions) -> Result<Ebpf> {
         loader.map_pin_path(name, path);
     }
     loader.load(OBJECT).context("load the kernel object's maps")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+
+    #[test]
+    fn refusals_keep_the_verdict() {
+        for (error, expected) in [
+            ("EPERM", "EPERM"),
+            (
+                "load. Verifier output: 0: R1=ctx()\n1: call 4\nunknown func\nprocessed 2 insns\n",
+                "load. Verifier output: 0: R1=ctx() … unknown func",
+            ),
+        ] {
+            assert_eq!(refusal("sockops", error), expected, "{error}");
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Takes weir out of the kernel: links, programs, maps, folders.
 
-use std::{fs, path::Path};
+use std::{fs, os::fd::AsFd as _, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::bpffs::Pins;
+use super::{bpffs::Pins, sys};
 
 /// What was taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,12 +22,22 @@ pub fn off() -> Result<OffReport> {
 }
 
 fn off_at(pins: &Pins) -> Result<OffReport> {
+    detach_all(&pins.links());
     let links = remove_all(&pins.links())?;
     let maps = remove_all(&pins.maps())?;
     if pins.root().exists() {
         fs::remove_dir(pins.root()).with_context(|| format!("remove {}", pins.root().display()))?;
     }
     Ok(OffReport { links, maps })
+}
+
+/// Without it the programs would stay in force for moments after `off`: newer kernels free what
+/// was pinned only after a grace period.
+fn detach_all(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // What cannot be detached goes with its pin.
+        let _ = sys::open_pin(&entry.path()).and_then(|link| sys::detach_link(link.as_fd()));
+    }
 }
 
 fn remove_all(folder: &Path) -> Result<usize> {

@@ -13,6 +13,7 @@ use std::{
 const BPF_MAP_UPDATE_ELEM: i64 = 2;
 const BPF_OBJ_GET: i64 = 7;
 const BPF_LINK_UPDATE: i64 = 29;
+const BPF_LINK_DETACH: i64 = 34;
 
 /// `union bpf_attr` of `BPF_OBJ_GET` (linux/bpf.h).
 #[repr(C)]
@@ -83,6 +84,12 @@ pub fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<
         },
     )
     .map(drop)
+}
+
+/// Takes a link's program out of force at once (Linux 5.9); links of tracepoints cannot be
+/// detached and answer `EOPNOTSUPP`.
+pub fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    bpf(BPF_LINK_DETACH, &(link.as_raw_fd() as u32)).map(drop)
 }
 
 /// Sets a socket's storage; the key of such a map is a file descriptor of the socket.

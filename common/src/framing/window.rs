@@ -121,24 +121,50 @@ impl Window {
     }
 
     /// The aligned word that holds byte `at`.
+    #[cfg(not(target_arch = "bpf"))]
     #[inline(always)]
     pub fn word(&self, at: usize) -> u64 {
         self.words[(at >> 3) & (WORDS - 1)]
+    }
+
+    /// The aligned word that holds byte `at`.
+    ///
+    /// One block, because verifiers before 6.3 forget what the compiler knows about a number as
+    /// soon as it is kept on the stack: the mask must stand right before the load.
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "the compiler would move or drop the mask")]
+    pub fn word(&self, at: usize) -> u64 {
+        const { assert!(WORDS * 8 - 8 == 504) };
+        let value: u64;
+        // SAFETY: the mask keeps the load within `words`, and aligned.
+        unsafe {
+            core::arch::asm!(
+                "{at} &= 504",
+                "{at} += {words}",
+                "{value} = *(u64 *)({at} + 0)",
+                at = inout(reg) at => _,
+                words = in(reg) self.words.as_ptr(),
+                value = lateout(reg) value,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        value
     }
 
     /// Eight bytes from `at` on, the first one lowest.
     #[inline(always)]
     pub fn u64_at(&self, at: usize) -> u64 {
         let shift = ((at & 7) * 8) as u32;
-        let low = self.words[(at >> 3) & (WORDS - 1)] >> shift;
-        let high = (self.words[((at >> 3) + 1) & (WORDS - 1)] << 1) << (63 - shift);
+        let low = self.word(at) >> shift;
+        let high = (self.word(at.wrapping_add(8)) << 1) << (63 - shift);
         low | high
     }
 
     /// One byte.
     #[inline(always)]
     pub fn byte(&self, at: usize) -> u8 {
-        (self.words[(at >> 3) & (WORDS - 1)] >> ((at & 7) * 8)) as u8
+        (self.word(at) >> ((at & 7) * 8)) as u8
     }
 
     /// Keeps the last [`CARRY_BYTES`] bytes before `to` as the carried part.
@@ -157,10 +183,9 @@ impl Window {
     /// Copies whole words from the one that holds `at` on.
     #[inline(always)]
     pub fn copy_words<const N: usize>(&self, at: usize, out: &mut [u64; N]) {
-        let first = at >> 3;
         let mut i = 0;
         while i < N {
-            out[i] = self.words[(first + i) & (WORDS - 1)];
+            out[i] = self.word(at.wrapping_add(i * 8));
             i += 1;
         }
     }

@@ -27,7 +27,7 @@ mount -t cgroup2 cgroup /sys/fs/cgroup
 mkdir -p /run/lock /var/lib /etc
 ip link set lo up
 for module in /lib/modules/*.ko; do [ -f $module ] && insmod $module; done
-export WEIR_BIN=/bin/weir RUST_BACKTRACE=0 CI=true
+export WEIR_BIN=/bin/weir WEIR_LOG=info,weir::kernel=debug RUST_BACKTRACE=0 CI=true
 /bin/weir-vm-guest 2>&1
 poweroff -f
 ";

@@ -1,6 +1,6 @@
 //! Four services over three namespaces: nginx → orders → stock → Redis. Exactly these edges.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, thread, time::Duration};
 
 use weir_tests::{
     agent::Agent,
@@ -110,8 +110,13 @@ impl Chain {
     }
 }
 
+/// Bytes of a connection that stays open are told with its first packet after a second: so the
+/// calls take longer than that.
+const PAUSE: Duration = Duration::from_millis(150);
+
 fn ask(client: &mut Client, times: u64) {
     for _ in 0..times {
+        thread::sleep(PAUSE);
         client.send("GET /checkout HTTP/1.1\r\nHost: shop\r\n\r\n");
         let response = client.response(false);
         assert_eq!(response.status, 200, "{response:?}");

@@ -12,9 +12,20 @@ pub fn program_name(exe: &str, comm: &str, cmdline: &[String]) -> String {
     let name = match interpreter(program) {
         Some(Interpreter::Java) => java_name(&arguments),
         Some(Interpreter::Script(kind)) => script_name(&kind, &arguments),
-        None => None,
+        None => called_as(comm, cmdline),
     };
     name.unwrap_or_else(|| program.to_owned())
+}
+
+/// What a program was called as, where that is another name of its file: `redis-server` is a link
+/// to `redis-check-rdb` on Debian. The kernel's name for the process is the one it was called by,
+/// cut off after 15 bytes; if the two agree, neither was chosen freely.
+fn called_as(comm: &str, cmdline: &[String]) -> Option<String> {
+    let first = cmdline.first()?.split([' ', ':']).next()?;
+    let name = base_name(first);
+    let agree = name == comm || (comm.len() == 15 && name.starts_with(comm));
+    let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (agree && plain).then(|| name.to_owned())
 }
 
 enum Interpreter {
@@ -162,6 +173,34 @@ fn stem(file: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_names_its_program() {
+        let exe = "/usr/bin/redis-check-rdb";
+        for (comm, command, expected) in [
+            (
+                "redis-server",
+                "/usr/bin/redis-server *:6379",
+                "redis-server",
+            ),
+            ("redis-server", "redis-server 10.0.0.1:6379", "redis-server"),
+            ("redis-server", "something else", "redis-check-rdb"),
+            (
+                "redis-check-rdb",
+                "/usr/bin/redis-check-rdb x",
+                "redis-check-rdb",
+            ),
+            (
+                "a-name-of-more-",
+                "a-name-of-more-letters",
+                "a-name-of-more-letters",
+            ),
+            ("(sd-pam)", "(sd-pam)", "redis-check-rdb"),
+        ] {
+            let cmdline: Vec<String> = command.split(' ').map(Into::into).collect();
+            assert_eq!(program_name(exe, comm, &cmdline), expected, "{command}");
+        }
+    }
 
     #[test]
     fn programs_and_scripts() {

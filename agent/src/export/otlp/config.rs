@@ -7,6 +7,10 @@ use hyper::{
     HeaderMap, Uri,
     header::{HeaderName, HeaderValue},
 };
+use opentelemetry_otlp::{
+    OTEL_EXPORTER_OTLP_PROTOCOL_GRPC, OTEL_EXPORTER_OTLP_PROTOCOL_HTTP_PROTOBUF,
+    OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT,
+};
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,8 +235,8 @@ impl Settings<'_> {
             });
         };
         match found.value.as_str() {
-            "grpc" => Ok(Protocol::Grpc),
-            "http/protobuf" => Ok(Protocol::HttpProtobuf),
+            OTEL_EXPORTER_OTLP_PROTOCOL_GRPC => Ok(Protocol::Grpc),
+            OTEL_EXPORTER_OTLP_PROTOCOL_HTTP_PROTOBUF => Ok(Protocol::HttpProtobuf),
             _ => Err(found.refuse("use `grpc` or `http/protobuf`")),
         }
     }
@@ -294,7 +298,7 @@ impl Settings<'_> {
     fn timeout(&self) -> Result<Duration, ConfigError> {
         let explicit = self.explicit.timeout_ms.map(|timeout| timeout.to_string());
         let Some(found) = self.find("TIMEOUT", explicit) else {
-            return Ok(Duration::from_secs(10));
+            return Ok(OTEL_EXPORTER_OTLP_TIMEOUT_DEFAULT);
         };
         match found.value.trim().parse::<u64>() {
             Ok(milliseconds) if milliseconds > 0 => Ok(Duration::from_millis(milliseconds)),

@@ -305,6 +305,15 @@ fn lost(conversation: &mut Conversation, is_request: bool, reason: Loss, missed:
     step::LOST + reason as u32
 }
 
+impl Conversation {
+    /// True if the segment under the reader has nothing left for [`begin`].
+    #[inline(always)]
+    pub fn is_read(&mut self, is_request: bool) -> bool {
+        let direction = self.direction_mut(is_request);
+        direction.phase != phase::BODY && direction.segment.end <= direction.next
+    }
+}
+
 /// First part of a step: what needs no bytes, else loads the window.
 #[inline(always)]
 pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: &mut L) -> u32 {

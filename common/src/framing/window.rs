@@ -72,8 +72,11 @@ impl Window {
     /// Blanks the bytes of an earlier load that share a word with the new ones, which end at `to`:
     /// whole words are searched, and no line feed behind `to` may be found.
     #[inline(always)]
+    #[expect(unsafe_code, reason = "see `place`")]
     pub fn blank_from(&mut self, to: usize) {
-        self.words[(to >> 3) & (WORDS - 1)] &= (1 << ((to & 7) * 8)) - 1;
+        let word = place((&raw mut self.words).cast_const(), to).cast_mut();
+        // SAFETY: `place` answers an aligned word of ours, which we borrow exclusively.
+        unsafe { *word &= (1 << ((to & 7) * 8)) - 1 };
     }
 
     /// Notes where the line feeds of the data part up to `to` are, and returns how many there
@@ -121,35 +124,11 @@ impl Window {
     }
 
     /// The aligned word that holds byte `at`.
-    #[cfg(not(target_arch = "bpf"))]
     #[inline(always)]
+    #[expect(unsafe_code, reason = "see `place`")]
     pub fn word(&self, at: usize) -> u64 {
-        self.words[(at >> 3) & (WORDS - 1)]
-    }
-
-    /// The aligned word that holds byte `at`.
-    ///
-    /// One block, because verifiers before 6.3 forget what the compiler knows about a number as
-    /// soon as it is kept on the stack: the mask must stand right before the load.
-    #[cfg(target_arch = "bpf")]
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "the compiler would move or drop the mask")]
-    pub fn word(&self, at: usize) -> u64 {
-        const { assert!(WORDS * 8 - 8 == 504) };
-        let value: u64;
-        // SAFETY: the mask keeps the load within `words`, and aligned.
-        unsafe {
-            core::arch::asm!(
-                "{at} &= 504",
-                "{at} += {words}",
-                "{value} = *(u64 *)({at} + 0)",
-                at = inout(reg) at => _,
-                words = in(reg) self.words.as_ptr(),
-                value = lateout(reg) value,
-                options(pure, readonly, nostack, preserves_flags),
-            );
-        }
-        value
+        // SAFETY: `place` answers an aligned word of ours.
+        unsafe { *place(&raw const self.words, at) }
     }
 
     /// Eight bytes from `at` on, the first one lowest.
@@ -189,6 +168,36 @@ impl Window {
             i += 1;
         }
     }
+}
+
+/// The word that holds byte `at`, modulo the size of the array.
+#[cfg(not(target_arch = "bpf"))]
+#[inline(always)]
+fn place(words: *const [u64; WORDS], at: usize) -> *const u64 {
+    words.cast::<u64>().wrapping_add((at >> 3) & (WORDS - 1))
+}
+
+/// The word that holds byte `at`, modulo the size of the array.
+///
+/// One block, because verifiers before 6.3 forget what the compiler knows about a number as soon
+/// as it is kept on the stack: the mask must stand right before the addition.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+#[expect(unsafe_code, reason = "the compiler would move or drop the mask")]
+fn place(words: *const [u64; WORDS], at: usize) -> *const u64 {
+    const { assert!(WORDS * 8 - 8 == 504) };
+    let place: *const u64;
+    // SAFETY: two calculations on registers.
+    unsafe {
+        core::arch::asm!(
+            "{at} &= 504",
+            "{at} += {words}",
+            at = inout(reg) at => place,
+            words = in(reg) words,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    place
 }
 
 /// A bit 7 of each byte of `word` that equals `byte`; exact for every byte.

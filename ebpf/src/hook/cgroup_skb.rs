@@ -136,6 +136,20 @@ fn connection(skb: *mut __sk_buff) -> Option<&'static mut ConnectionState> {
 // it (Linux 5.6). Such a function may be given the context and numbers only, so each finds the
 // connection again; inlined, the paths through all of them together are too many to verify.
 
+/// [`begin`] on the connection of an skb whose payload begins at `payload_at`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_begin(skb: *mut __sk_buff, is_request: u32, payload_at: u32) -> u32 {
+    let Some(state) = connection(skb) else {
+        return step::DONE;
+    };
+    let mut payload = Payload {
+        skb,
+        at: payload_at,
+    };
+    begin(&mut state.conversation, is_request != 0, &mut payload)
+}
+
 /// [`scan`] and [`conclude`] on the connection of an skb.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -227,9 +241,11 @@ fn walk(
         skb,
         at: packet.payload_at,
     };
+    // The first step is inline for speed. Further ones are calls: verifiers before 6.12 walk all
+    // paths of an inline step anew in every round of a loop.
+    let mut code = begin(&mut state.conversation, is_request, &mut payload);
     let mut steps = 0;
     while steps < STEPS {
-        let mut code = begin(&mut state.conversation, is_request, &mut payload);
         if code == step::SCAN {
             code = weir_scan(skb, is_request as u32);
         }
@@ -238,11 +254,15 @@ fn walk(
             step::MORE => {}
             step::EXCHANGE => {
                 weir_record(skb);
+                if state.conversation.is_read(is_request) {
+                    return;
+                }
             }
             _ => {
                 weir_missed(skb, is_request as u32, code);
             }
         }
+        code = weir_begin(skb, is_request as u32, packet.payload_at);
         steps += 1;
     }
     weir_missed(skb, is_request as u32, step::DONE);

@@ -191,6 +191,13 @@ impl Conversation {
         }
     }
 
+    /// True if the segment under the reader has nothing left for [`begin`].
+    #[inline(always)]
+    pub fn is_read(&mut self, is_request: bool) -> bool {
+        let direction = self.direction_mut(is_request);
+        direction.phase != phase::BODY && direction.segment.end <= direction.next
+    }
+
     /// Requests that wait for their response.
     #[inline(always)]
     pub fn outstanding(&self) -> u64 {

@@ -5,7 +5,7 @@ use weir_common::{
     connection::{ConnectionState, flag},
     counter::{Loss, OpKey, OpValue, bucket_of},
     event::{ExchangeRecord, HEAD_BYTES, exchange_flag, kind, why},
-    flow::role,
+    flow::{protocol, role},
     framing::http1::Finished,
 };
 
@@ -58,7 +58,7 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
         op: finished.op,
         edge_id: state.edge_id,
         status: finished.status,
-        protocol: state.conversation.protocol,
+        protocol: protocol::HTTP1,
         method: finished.method,
     };
     if let Some(value) = lookup(&key) {
@@ -165,7 +165,8 @@ fn tell(
         state.peer.tgid
     };
     record.status = finished.status;
-    record.protocol = state.conversation.protocol;
+    // Also of the exchange that ended HTTP on its connection.
+    record.protocol = protocol::HTTP1;
     record.method = finished.method;
     record.role = state.role;
     record.why = why;

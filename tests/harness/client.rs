@@ -82,12 +82,15 @@ impl Client {
         let mut body = Vec::new();
         loop {
             let line = self.until(b"\r\n");
-            let size = usize::from_str_radix(line.trim(), 16).expect("a chunk size");
-            body.extend(self.exactly(size));
-            self.until(b"\r\n");
+            let digits = line.split(';').next().unwrap_or_default().trim();
+            let size = usize::from_str_radix(digits, 16).expect("a chunk size");
             if size == 0 {
+                // Trailers, up to an empty line.
+                while self.until(b"\r\n") != "\r\n" {}
                 return body;
             }
+            body.extend(self.exactly(size));
+            self.until(b"\r\n");
         }
     }
 }

@@ -73,8 +73,8 @@ fn check_rotel(protocol: &str, endpoint: impl Fn(&Rotel) -> String) {
         "http.client.request.duration",
         "traces_service_graph_request_total",
         "service.name: Str(catalogue)",
-        "Kind        : Server",
-        "Kind        : Client",
+        "Kind : SPAN_KIND_SERVER",
+        "Kind : SPAN_KIND_CLIENT",
     ] {
         let plain: String = sign.split_whitespace().collect();
         wait_for(&format!("{sign} at rotel"), EXPORTED, || {

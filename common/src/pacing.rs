@@ -24,10 +24,11 @@ pub struct Budget {
     pub live_before: [u64; 2],
 }
 
-/// Rate of one flow, bytes per second: the budget over the flows that take part, at least 1.
+/// Rate of one flow, bytes per second: the budget over the flows that take part, at least 1; a
+/// budget of 0 stays 0, no limit.
 #[inline(always)]
 pub fn share(rate_bytes_per_second: u64, flows: u64) -> u64 {
-    if flows <= 1 {
+    if rate_bytes_per_second == 0 || flows <= 1 {
         return rate_bytes_per_second;
     }
     let share = rate_bytes_per_second / flows;
@@ -66,6 +67,7 @@ mod tests {
             assert!(share(1_000_000, flows) * flows.max(1) <= 1_000_000);
         }
         assert_eq!(share(3, 8), 1, "a flow never stands still");
+        assert_eq!(share(0, 8), 0, "no limit");
     }
 
     #[test]

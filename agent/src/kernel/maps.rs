@@ -303,6 +303,19 @@ impl Maps {
             .context("write BANDWIDTH")
     }
 
+    /// Lifts every bandwidth limit; true if connections were under one.
+    pub fn lift_budgets(&mut self) -> Result<bool> {
+        let mut paced = false;
+        for slot in 0..self.bandwidth.len() {
+            let budget = self.bandwidth.get(&slot, 0).context("read BANDWIDTH")?.0;
+            if budget.rate_bytes_per_second != 0 {
+                paced |= budget.flows != [0; 2];
+                self.set_budget(slot, 0)?;
+            }
+        }
+        Ok(paced)
+    }
+
     /// Remembers what a workload id stands for, beyond this process (JSON, up to 512 bytes).
     pub fn remember_workload(&mut self, id: u64, json: &str) -> Result<()> {
         self.workloads

@@ -1,10 +1,13 @@
 //! Takes weir out of the kernel: links, programs, maps, folders.
 
-use std::{fs, os::fd::AsFd as _, path::Path};
+use std::{fs, os::fd::AsFd as _, path::Path, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use super::{bpffs::Pins, sys};
+use super::{bpffs::Pins, maps::Maps, sys};
+
+/// A paced connection learns of a lifted limit with its next acknowledgement.
+const LIFTED: Duration = Duration::from_millis(1500);
 
 /// What was taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,13 @@ pub fn off() -> Result<OffReport> {
 }
 
 fn off_at(pins: &Pins) -> Result<OffReport> {
+    // A socket keeps its pacing rate when the program that set it is gone.
+    if Maps::open(pins)
+        .and_then(|mut maps| maps.lift_budgets())
+        .unwrap_or(false)
+    {
+        thread::sleep(LIFTED);
+    }
     detach_all(&pins.links());
     let links = remove_all(&pins.links())?;
     let maps = remove_all(&pins.maps())?;

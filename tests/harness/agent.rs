@@ -190,6 +190,31 @@ impl Agent {
         edges
     }
 
+    /// Waits until the edges of `ports` hold every request that the server served: calls are those
+    /// and the ones whose client hung up before an answer, which count as errors (the server may
+    /// have served them or not; it has answered all others without error).
+    ///
+    /// # Panics
+    /// If a served request is not counted, or one is counted that was neither.
+    pub fn expect_served(&self, ports: &[u16], served: u64) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        let (mut calls, mut unanswered) = (0, 0);
+        let start = std::time::Instant::now();
+        while start.elapsed() < SETTLED {
+            edges = self.edges_of(ports);
+            calls = edges.iter().map(|edge| edge.calls).sum::<u64>();
+            unanswered = edges.iter().map(|edge| edge.errors).sum::<u64>();
+            if calls >= served {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let exact = calls - unanswered <= served && served <= calls;
+        let told = format!("{served} served, {calls} counted, {unanswered} unanswered");
+        assert!(exact, "{told}; status: {:#?}", self.status());
+        edges
+    }
+
     /// Waits until the edges on `ports` count `calls` exchanges together, then makes sure that
     /// the count stays so, and returns the edges.
     ///

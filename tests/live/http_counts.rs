@@ -32,7 +32,7 @@ fn a_saturated_edge_counts_what_nginx_served() {
         served >= answered && answered > 1000,
         "nginx {served}, wrk {answered}"
     );
-    let edges = agent.expect_calls(&[nginx.address.port()], served);
+    let edges = agent.expect_served(&[nginx.address.port()], served);
 
     let arrows: Vec<_> = edges.iter().map(|edge| edge.arrow()).collect();
     assert_eq!(arrows, ["load → nginx:8080 http"]);
@@ -66,7 +66,7 @@ fn at_full_rate_details_and_losses_add_up() {
         "/hello",
         wrk::Load::saturating(4),
     );
-    agent.expect_calls(&[nginx.address.port()], nginx.served());
+    agent.expect_served(&[nginx.address.port()], nginx.served());
     let counted = agent.status().exchanges - counted_before;
     let tapped = tap.finish();
 

@@ -44,6 +44,7 @@ pub fn stats(edge_id: u32) -> Option<&'static mut EdgeStats> {
     // SAFETY: as above.
     EDGE_STATS
         .get_ptr_mut(edge_id)
+        // SAFETY: the pointer is a live map value; counters in it are only added to atomically.
         .map(|stats| unsafe { &mut *stats })
 }
 

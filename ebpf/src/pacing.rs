@@ -65,6 +65,7 @@ fn budget(rule: u32) -> Option<&'static mut Budget> {
     // SAFETY: counters are added to atomically; the rest heals with the next epoch.
     BANDWIDTH
         .get_ptr_mut(rule)
+        // SAFETY: the pointer is a live map value; counters in it are only added to atomically.
         .map(|budget| unsafe { &mut *budget })
 }
 

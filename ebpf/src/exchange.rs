@@ -4,9 +4,9 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
 use weir_common::{
     connection::{ConnectionState, flag},
     counter::{Loss, OpKey, OpValue, bucket_of},
-    event::{ExchangeRecord, HEAD_BYTES, exchange_flag, kind, why},
+    event::{ExchangeRecord, exchange_flag, kind, why},
     flow::{protocol, role},
-    framing::http1::Finished,
+    framing::http1::{Finished, HEAD_WORDS},
 };
 
 use crate::{
@@ -177,7 +177,7 @@ fn tell(
     if has_head {
         record.flags |= exchange_flag::HAS_HEAD;
         record.head_len = state.conversation.head_len;
-        record.head_skip = state.conversation.head_skip as u8;
+        record.head_skip = state.conversation.head_skip() as u8;
         value.named = 1;
     }
     copy_head(record, state);
@@ -209,12 +209,7 @@ fn flags(state: &ConnectionState, finished: &Finished) -> u8 {
 #[inline(always)]
 fn copy_head(record: &mut ExchangeRecord, state: &ConnectionState) {
     const { assert!(core::mem::offset_of!(ExchangeRecord, head) % 8 == 0) };
-    let target = record.head.as_mut_ptr().cast::<u64>();
-    let mut i = 0;
-    while i <= HEAD_BYTES / 8 {
-        // SAFETY: `head` is 8-aligned within the record (asserted) and holds HEAD_BYTES / 8 + 1
-        // words.
-        unsafe { target.add(i).write(state.conversation.head[i]) };
-        i += 1;
-    }
+    let head = record.head.as_mut_ptr().cast::<[u64; HEAD_WORDS]>();
+    // SAFETY: `head` is 8-aligned within the record (asserted) and holds HEAD_WORDS words.
+    state.conversation.copy_head(unsafe { &mut *head });
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use weir_common::{
     event::{ExchangeRecord, HEAD_BYTES, Header, exchange_flag, kind},
     flow::{protocol, role},
-    framing::http1::{Conversation, Finished, MAX_PENDING},
+    framing::http1::{Conversation, Finished, HEAD_WORDS, MAX_PENDING},
 };
 
 use super::packet::End;
@@ -42,8 +42,10 @@ pub(super) fn keep_head(heads: &mut Heads, conversation: &Conversation, ack: Opt
     if conversation.head_ordinal != conversation.asked || heads.len() >= MAX_PENDING {
         return;
     }
-    let words: &[u8] = bytemuck::cast_slice(&conversation.head);
-    let start = usize::from(conversation.head_skip);
+    let mut words = [0; HEAD_WORDS];
+    conversation.copy_head(&mut words);
+    let words: &[u8] = bytemuck::cast_slice(&words);
+    let start = usize::from(conversation.head_skip());
     let end = start + usize::from(conversation.head_len);
     let kept = words.get(start..end).unwrap_or_default();
     let len = head_len(kept);

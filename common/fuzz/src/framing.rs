@@ -160,7 +160,7 @@ impl Run {
         for direction in [&conversation.request, &conversation.response] {
             assert!(usize::from(direction.carry_len) <= CARRY_BYTES);
         }
-        assert!(conversation.head_skip < 8 && conversation.head_len <= 256);
+        assert!(conversation.head_skip() < 8 && conversation.head_len <= 256);
     }
 
     fn end(mut self) -> Self {

@@ -79,11 +79,13 @@ impl Window {
         unsafe { *word &= (1 << ((to & 7) * 8)) - 1 };
     }
 
-    /// Notes where the line feeds of the data part up to `to` are, and returns how many there
-    /// are; at most [`LINES`] are noted.
+    /// Notes where the line feeds of the data part are, up to `to` or to an empty line, and returns
+    /// how many there are; at most [`LINES`] are noted.
     #[inline(always)]
     pub fn find_lines(&mut self, to: usize) -> usize {
         self.cell = 0;
+        // What stands before the first line feed.
+        self.lines[LINES - 1] = 0;
         let mut at = CARRY_BYTES;
         while at < CARRY_BYTES + DATA_BYTES {
             if at >= to {
@@ -95,7 +97,11 @@ impl Window {
                 if marks == 0 {
                     break;
                 }
-                self.note_line(at + lowest_mark(marks));
+                if self.note_line(at + lowest_mark(marks)) {
+                    // Behind a head there is nothing to be looked for.
+                    at = CARRY_BYTES + DATA_BYTES;
+                    break;
+                }
                 marks &= marks - 1;
                 i += 1;
             }
@@ -105,16 +111,19 @@ impl Window {
         self.forget(if count < LINES { count } else { LINES })
     }
 
+    /// Notes a line feed; true if it ends an empty line (of no byte, or of one that should be CR).
     #[inline(always)]
     #[expect(unsafe_code, reason = "keeps the count in memory, see `forget`")]
-    fn note_line(&mut self, at: usize) {
+    fn note_line(&mut self, at: usize) -> bool {
         // SAFETY: `cell` is a live, aligned field of ours.
         let count = unsafe { core::ptr::read_volatile(&raw const self.cell) };
+        let before = self.line_feed((count as usize).wrapping_sub(1));
         if count < LINES as u64 {
             self.lines[count as usize & (LINES - 1)] = at as u16;
         }
         // SAFETY: as above.
         unsafe { core::ptr::write_volatile(&raw mut self.cell, count + 1) };
+        at.wrapping_sub(before) <= 2
     }
 
     /// Position of the line feed with this index.

@@ -3,7 +3,7 @@
 use bytemuck::Zeroable;
 use weir_common::{
     counter::Loss,
-    framing::http1::{Conversation, Finished, advance, method, step},
+    framing::http1::{Conversation, Finished, HEAD_WORDS, advance, method, step},
 };
 
 /// Client's initial sequence number: its stream wraps around after 20 bytes.
@@ -36,6 +36,8 @@ pub struct Talk {
     pub finished: Vec<Finished>,
     /// Exchanges that may have been lost.
     pub lost: u64,
+    /// The heads that were at hand when their exchanges were complete.
+    pub heads: Vec<(u64, String)>,
 }
 
 impl Talk {
@@ -58,6 +60,7 @@ impl Talk {
             out: Vec::new(),
             finished: Vec::new(),
             lost: 0,
+            heads: Vec::new(),
         }
     }
 
@@ -112,9 +115,22 @@ impl Talk {
         panic!("no end after {MAX_STEPS} steps over one segment");
     }
 
+    fn head(&self) -> String {
+        let mut words = [0; HEAD_WORDS];
+        self.conversation.copy_head(&mut words);
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        let from = usize::from(self.conversation.head_skip());
+        let len = usize::from(self.conversation.head_len);
+        String::from_utf8_lossy(&bytes[from..from + len]).into_owned()
+    }
+
     fn note(&mut self) {
         let f = self.conversation.finished;
         self.finished.push(f);
+        if self.conversation.head_ordinal == f.ordinal {
+            let head = self.head();
+            self.heads.push((f.ordinal, head));
+        }
         let name = method::name(f.method);
         let (asked, answered) = (f.request_bytes, f.response_bytes);
         let until_close = if f.until_close != 0 {

@@ -2,7 +2,7 @@
 
 use super::{
     Conversation, MAX_MISSES, Step,
-    messages::{conclude, finish_message, keep_head},
+    messages::{conclude, finish_message, note_head, spare_head},
     scan, step,
 };
 use crate::{
@@ -74,6 +74,10 @@ pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: 
         direction.head_flags = 0;
         direction.content_length = 0;
     }
+    if is_request {
+        spare_head(conversation);
+    }
+    let direction = conversation.direction_mut(is_request);
     let Some(to) = fill(direction, bytes) else {
         let missed = conversation.resynchronise();
         return lost(conversation, is_request, Loss::Unreadable, missed);
@@ -83,7 +87,7 @@ pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: 
     direction.scan_from = from as u32;
     direction.scan_to = to as u32;
     if direction.phase == phase::START_LINE && is_request {
-        keep_head(conversation, from, to);
+        note_head(conversation, from, to);
     }
     step::SCAN
 }

@@ -63,6 +63,9 @@ pub mod method {
 /// How many unanswered requests of a connection are remembered.
 pub const MAX_PENDING: usize = 16;
 
+/// Words that hold a head, wherever in the first one it begins.
+pub const HEAD_WORDS: usize = HEAD_BYTES / 8 + 1;
+
 /// Fruitless looks for a request after which a connection that never spoke HTTP is given up.
 const MAX_MISSES: u8 = 64;
 
@@ -103,20 +106,22 @@ pub struct Conversation {
     pub asked: u64,
     /// Requests whose response is complete.
     pub answered: u64,
-    /// Request whose head is in `head`, by ordinal; 0 = none.
+    /// Request whose head is at hand, by ordinal; 0 = none.
     pub head_ordinal: u64,
-    /// First bytes of a request head, from `head_skip` on.
-    pub head: [u64; HEAD_BYTES / 8 + 1],
-    /// Bytes of `head` that stand before the request.
-    pub head_skip: u16,
-    /// Bytes of the request in `head`.
+    /// First bytes of that head, once the window is wanted for something else.
+    pub head: [u64; HEAD_WORDS],
+    /// Where the head begins: a window position, or within the first word of `head`.
+    pub head_from: u16,
+    /// Bytes of the request that are at hand.
     pub head_len: u16,
     /// One of [`protocol`].
     pub protocol: u8,
     /// 1 = no framing any more.
     pub opaque: u8,
+    /// 1 = the head is in `head`, 0 = it is still in the window of requests.
+    pub head_saved: u8,
     /// Explicit padding.
-    pub _pad: [u8; 2],
+    pub _pad: u8,
 }
 
 /// A request with its complete response.
@@ -196,6 +201,22 @@ impl Conversation {
     pub fn is_read(&mut self, is_request: bool) -> bool {
         let direction = self.direction_mut(is_request);
         direction.phase != phase::BODY && direction.segment.end <= direction.next
+    }
+
+    /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.
+    #[inline(always)]
+    pub fn copy_head(&self, out: &mut [u64; HEAD_WORDS]) {
+        if self.head_saved == 0 {
+            self.request.window.copy_words(self.head_from as usize, out);
+        } else {
+            *out = self.head;
+        }
+    }
+
+    /// Bytes that stand before the head in what [`Self::copy_head`] copies.
+    #[inline(always)]
+    pub fn head_skip(&self) -> u16 {
+        self.head_from & 7
     }
 
     /// Requests that wait for their response.

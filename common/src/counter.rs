@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::flow::protocol;
+
 /// Key of the `OPS` map (per-CPU hash): one operation with one outcome on one edge.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
@@ -136,7 +138,7 @@ pub struct EdgeStats {
     /// Losses on this edge by [`Loss`].
     pub lost: [u64; Loss::COUNT],
     /// Connections by [`crate::flow::protocol`] when they were closed or reported.
-    pub protocols: [u32; 8],
+    pub protocols: [u32; protocol::SLOTS],
     /// Smoothed round-trip times, sampled at most once a second per connection.
     pub rtt: [u32; BUCKETS],
     /// Time from SYN to ESTABLISHED, client ends only.

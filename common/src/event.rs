@@ -33,6 +33,9 @@ pub struct Header {
 /// Bytes of a request head that travel with an exchange.
 pub const HEAD_BYTES: usize = 256;
 
+/// Bytes of a failing answer that travel with an exchange: a code and the beginning of its words.
+pub const ANSWER_BYTES: usize = 64;
+
 /// Why an exchange was chosen for the detail lane. Bits of [`ExchangeRecord::why`].
 pub mod why {
     /// First exchange of its operation key.
@@ -103,7 +106,7 @@ pub struct ExchangeRecord {
     pub client_tgid: u32,
     /// Process of the server, 0 if remote or unknown.
     pub server_tgid: u32,
-    /// HTTP status, 0 = none.
+    /// HTTP status, or one of [`crate::framing::frames::outcome`]; 0 = none.
     pub status: u16,
     /// Length of what is in `head`, bytes.
     pub head_len: u16,
@@ -119,10 +122,14 @@ pub struct ExchangeRecord {
     pub flags: u8,
     /// Bytes of `head` that stand before the request ([`ExchangeRecord::head`] skips them).
     pub head_skip: u8,
-    /// Explicit padding.
-    pub _pad: [u8; 2],
+    /// Bytes of the answer in `answer`: those of a failure that is not HTTP's.
+    pub answer_len: u8,
+    /// Bytes of `answer` that stand before it.
+    pub answer_skip: u8,
     /// First bytes of the request, in whole words; read it by [`ExchangeRecord::head`].
     pub head: [u8; HEAD_BYTES + 8],
+    /// First bytes of a failing answer, in whole words; read it by [`ExchangeRecord::answer`].
+    pub answer: [u8; ANSWER_BYTES + 8],
 }
 
 impl ExchangeRecord {
@@ -134,6 +141,13 @@ impl ExchangeRecord {
             return &[];
         }
         self.head.get(from..to).unwrap_or(&[])
+    }
+
+    /// First bytes of a failing answer; empty for HTTP and for what succeeded.
+    pub fn answer(&self) -> &[u8] {
+        let from = self.answer_skip as usize;
+        let to = from + self.answer_len as usize;
+        self.answer.get(from..to).unwrap_or(&[])
     }
 }
 
@@ -313,7 +327,10 @@ impl Control {
     }
 }
 
-const _: () = assert!(size_of::<ExchangeRecord>() == 16 + 64 + 16 + 32 + 4 + 8 + 4 + 8 + 264);
+const _: () = assert!(
+    size_of::<ExchangeRecord>()
+        == 16 + 64 + 16 + 32 + 4 + 8 + 4 + 8 + HEAD_BYTES + 8 + ANSWER_BYTES + 8
+);
 const _: () = assert!(size_of::<ConnectionRecord>() == 16 + 8 + 80 + 32 + 32 + 32 + 8 + 8);
 const _: () = assert!(size_of::<VerdictRecord>() == 16 + 40 + 32 + 8 + 2 + 6 + 8);
 const _: () = assert!(size_of::<ProcessRecord>() == 48);

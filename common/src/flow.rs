@@ -45,8 +45,22 @@ pub mod protocol {
     pub const TLS: u8 = 4;
     /// The connection turned opaque after an HTTP/1.1 Upgrade or CONNECT.
     pub const UPGRADED: u8 = 5;
-    /// Number of protocols.
-    pub const COUNT: u8 = 6;
+    /// Redis: RESP2 and RESP3.
+    pub const REDIS: u8 = 6;
+    /// PostgreSQL, version 3 of its protocol.
+    pub const POSTGRES: u8 = 7;
+    /// MySQL and MariaDB.
+    pub const MYSQL: u8 = 8;
+    /// MongoDB's wire protocol.
+    pub const MONGODB: u8 = 9;
+    /// Memcached, text and binary.
+    pub const MEMCACHED: u8 = 10;
+    /// ZooKeeper.
+    pub const ZOOKEEPER: u8 = 11;
+    /// DNS.
+    pub const DNS: u8 = 12;
+    /// Room for protocols in tables that have a place for each.
+    pub const SLOTS: usize = 32;
 }
 
 /// One end of an edge. A party on this host has `workload` or `tgid` set and `addr` zero;

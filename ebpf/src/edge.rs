@@ -4,7 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
 use weir_common::{
     connection::{ConnectionState, flag},
     counter::{EdgeStats, Loss, bucket_of},
-    flow::{EDGE_OTHER, Owner, Party, role},
+    flow::{EDGE_OTHER, Owner, Party, protocol::SLOTS as PROTOCOL_SLOTS, role},
 };
 
 use crate::{
@@ -221,7 +221,10 @@ pub fn close(state: &ConnectionState) {
     if protocol == weir_common::flow::protocol::TLS {
         atomic::add(&mut stats.tls_connections, 1);
     }
-    if let Some(slot) = stats.protocols.get_mut(protocol as usize & 7) {
+    if let Some(slot) = stats
+        .protocols
+        .get_mut(protocol as usize & (PROTOCOL_SLOTS - 1))
+    {
         atomic::add_u32(slot, 1);
     }
 }

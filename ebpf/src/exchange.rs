@@ -6,7 +6,11 @@ use weir_common::{
     counter::{Loss, OpKey, OpValue, bucket_of},
     event::{ExchangeRecord, exchange_flag, kind, why},
     flow::{protocol, role},
-    framing::http1::{Finished, HEAD_WORDS},
+    framing::{
+        conversation::{ANSWER_WORDS, Finished, HEAD_WORDS},
+        detect::is_framed,
+        frames::outcome,
+    },
 };
 
 use crate::{
@@ -58,7 +62,7 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
         op: finished.op,
         edge_id: state.edge_id,
         status: finished.status,
-        protocol: protocol::HTTP1,
+        protocol: spoken(state),
         method: finished.method,
     };
     if let Some(value) = lookup(&key) {
@@ -74,6 +78,16 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
         let _ = OPS.insert(&key, zero, BPF_NOEXIST as u64);
     }
     lookup(&key)
+}
+
+/// Protocol of an exchange: also of the one that ended HTTP on its connection.
+#[inline(always)]
+fn spoken(state: &ConnectionState) -> u8 {
+    if is_framed(state.conversation.protocol) {
+        state.conversation.protocol
+    } else {
+        protocol::HTTP1
+    }
 }
 
 #[inline(always)]
@@ -165,12 +179,10 @@ fn tell(
         state.peer.tgid
     };
     record.status = finished.status;
-    // Also of the exchange that ended HTTP on its connection.
-    record.protocol = protocol::HTTP1;
+    record.protocol = spoken(state);
     record.method = finished.method;
     record.role = state.role;
     record.why = why;
-    record._pad = [0; 2];
     record.flags = flags(state, finished);
     record.head_len = 0;
     record.head_skip = 0;
@@ -181,6 +193,7 @@ fn tell(
         value.named = 1;
     }
     copy_head(record, state);
+    copy_answer(record, state, finished);
     submit(entry);
 }
 
@@ -212,4 +225,20 @@ fn copy_head(record: &mut ExchangeRecord, state: &ConnectionState) {
     let head = record.head.as_mut_ptr().cast::<[u64; HEAD_WORDS]>();
     // SAFETY: `head` is 8-aligned within the record (asserted) and holds HEAD_WORDS words.
     state.conversation.copy_head(unsafe { &mut *head });
+}
+
+/// Copies the beginning of a failing answer, by words.
+#[inline(always)]
+fn copy_answer(record: &mut ExchangeRecord, state: &ConnectionState, finished: &Finished) {
+    const { assert!(core::mem::offset_of!(ExchangeRecord, answer) % 8 == 0) };
+    let failed = finished.status >= outcome::FAILED;
+    record.answer_len = if failed {
+        state.conversation.answer_len
+    } else {
+        0
+    };
+    record.answer_skip = state.conversation.answer_skip as u8;
+    let answer = record.answer.as_mut_ptr().cast::<[u64; ANSWER_WORDS]>();
+    // SAFETY: `answer` is 8-aligned within the record (asserted) and holds ANSWER_WORDS words.
+    unsafe { *answer = state.conversation.answer };
 }

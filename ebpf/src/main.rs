@@ -5,6 +5,7 @@
 //! - [`maps`], [`storage`]: what is kept
 //! - [`packet`]: IP and TCP headers; [`owner`]: who made a socket
 //! - [`edge`]: edges and their totals; [`exchange`]: the two lanes; [`emit`]: the ring buffer
+//! - [`walk`]: what every walk over messages shares
 //! - [`access`], [`pacing`]: policy
 #![no_std]
 #![no_main]
@@ -26,6 +27,7 @@ mod owner;
 mod pacing;
 mod packet;
 mod storage;
+mod walk;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -3,7 +3,9 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
+    maps::{
+        Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf,
+    },
 };
 use weir_common::{
     counter::{EdgeStats, Loss, OpKey, OpValue},
@@ -68,6 +70,14 @@ pub static PAIRS: LruHashMap<PairKey, PairValue> = LruHashMap::with_max_entries(
 /// sequence number of a SYN, 0 for a datagram.
 #[map]
 pub static CALLS: LruHashMap<CallKey, u32> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Readers of the protocols of frames for segments that come in, by protocol.
+#[map]
+pub static INGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
+
+/// The same for segments that go out: programs of one array must be of one kind.
+#[map]
+pub static EGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
 
 /// Workload by process.
 #[map]

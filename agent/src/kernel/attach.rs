@@ -11,10 +11,12 @@ use aya::{
     },
 };
 
+use weir_common::flow::protocol;
+
 use super::{
     bpffs::Pins,
     feature::{Release, release},
-    sys,
+    readers, sys,
 };
 
 /// How a program is attached.
@@ -32,6 +34,8 @@ pub enum Kind {
     Sock,
     /// BTF tracepoint of this name.
     Tracepoint(&'static str),
+    /// Two programs, `…_in` and `…_out`, that the `cgroup_skb` hooks jump to for this protocol.
+    Reader(u8),
 }
 
 /// One hook.
@@ -132,6 +136,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges",
     ),
     hook(
+        "redis",
+        "weir_redis",
+        Kind::Reader(protocol::REDIS),
+        release(5, 10),
+        "exchanges of Redis",
+    ),
+    hook(
         "exec",
         "weir_exec",
         Kind::Tracepoint("sched_process_exec"),
@@ -149,6 +160,9 @@ pub const HOOKS: &[Hook] = &[
 
 /// Loads a hook's program into the kernel.
 pub fn load(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
+    if let Kind::Reader(_) = hook.kind {
+        return readers::load(hook, ebpf);
+    }
     let program = program(hook, ebpf)?;
     match hook.kind {
         Kind::SockOps => <&mut SockOps>::try_from(program)?.load()?,
@@ -156,6 +170,7 @@ pub fn load(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
         Kind::SockAddr => <&mut CgroupSockAddr>::try_from(program)?.load()?,
         Kind::Sock => <&mut CgroupSock>::try_from(program)?.load()?,
         Kind::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf)?,
+        Kind::Reader(_) => {}
     }
     Ok(())
 }
@@ -168,6 +183,9 @@ fn program<'a>(hook: &Hook, ebpf: &'a mut Ebpf) -> Result<&'a mut Program> {
 /// Attaches a loaded program for good. Where an older run's link is pinned, the program behind
 /// it is replaced without a gap.
 pub fn attach(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path, pins: &Pins) -> Result<()> {
+    if let Kind::Reader(protocol) = hook.kind {
+        return readers::attach(hook, protocol, ebpf, pins);
+    }
     let pin = pins.link(hook.name);
     if pin.exists() {
         if replace(hook, ebpf, &pin)? {
@@ -228,6 +246,7 @@ fn new_link(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path) -> Result<FdLink> {
             let id = program.attach()?;
             program.take_link(id)?.into()
         }
+        Kind::Reader(_) => bail!("{} has no link", hook.name),
     };
     Ok(link)
 }

@@ -33,6 +33,8 @@ pub const MAPS: &[&str] = &[
     "ZERO_OP",
     "PAIRS",
     "CALLS",
+    "INGRESS_READERS",
+    "EGRESS_READERS",
     "PROCESSES",
     "CGROUPS",
     "ADDRESSES",

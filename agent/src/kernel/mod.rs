@@ -20,6 +20,7 @@ pub mod feature;
 pub mod load;
 pub mod maps;
 mod off;
+mod readers;
 pub mod room;
 mod sys;
 mod wire;

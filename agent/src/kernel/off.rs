@@ -4,7 +4,7 @@ use std::{fs, os::fd::AsFd as _, path::Path, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-use super::{bpffs::Pins, maps::Maps, sys};
+use super::{bpffs::Pins, maps::Maps, readers, sys};
 
 /// A paced connection learns of a lifted limit with its next acknowledgement.
 const LIFTED: Duration = Duration::from_millis(1500);
@@ -33,6 +33,7 @@ fn off_at(pins: &Pins) -> Result<OffReport> {
         thread::sleep(LIFTED);
     }
     detach_all(&pins.links());
+    readers::clear(pins);
     let links = remove_all(&pins.links())?;
     let maps = remove_all(&pins.maps())?;
     if pins.root().exists() {

@@ -2,7 +2,7 @@
 
 use weir_common::{
     event::{ExchangeRecord, exchange_flag, why},
-    flow::{protocol, role},
+    flow::role,
 };
 
 use super::{
@@ -11,11 +11,15 @@ use super::{
     model::Exchange,
     operations::{OperationKey, OperationNames, method_name, protocol_name},
     parties::Ends,
+    protocol,
     trace::span_ids,
 };
 
 /// Error of an exchange without a response.
 pub const UNANSWERED: &str = "unanswered";
+
+/// Error of an exchange whose server told no kind of failure.
+pub const FAILED: &str = "failed";
 
 /// True for outcomes that count as errors of the server: 5xx, and no response at all.
 pub fn is_error(status: u16) -> bool {
@@ -40,9 +44,16 @@ pub fn exchange_of(
     clock: &Clock,
 ) -> Exchange {
     let key = operation_of(record);
-    let head = parse_head(record.head()).filter(|_| record.protocol == protocol::HTTP1);
+    let meaning = protocol::read(record);
+    let head = match &meaning {
+        None => parse_head(record.head()),
+        Some(_) => None,
+    };
     if let Some(head) = &head {
         names.learn(key, head.target);
+    }
+    if let Some(meaning) = &meaning {
+        names.learn_meaning(key, meaning);
     }
     let parent = head.as_ref().and_then(|head| head.traceparent);
     let ids = span_ids(record);
@@ -61,8 +72,10 @@ pub fn exchange_of(
         path: head
             .filter(|head| !head.target.is_empty())
             .map(|head| path_of(head.target)),
-        status: (!unanswered).then_some(record.status),
-        error: error_of(unanswered, record.status),
+        status: (!unanswered && protocol::shows_status(record.protocol)).then_some(record.status),
+        error: meaning
+            .and_then(|meaning| meaning.error)
+            .or_else(|| error_of(unanswered, record)),
         request_bytes: record.request_bytes,
         response_bytes: record.response_bytes,
         destination: None,
@@ -94,11 +107,15 @@ fn sample_probability(record: &ExchangeRecord) -> f64 {
 }
 
 /// `500`, `503`, … or [`UNANSWERED`]; `None` for what did not fail at the server.
-fn error_of(unanswered: bool, status: u16) -> Option<String> {
+fn error_of(unanswered: bool, record: &ExchangeRecord) -> Option<String> {
     if unanswered {
         return Some(UNANSWERED.into());
     }
-    (status >= 500).then(|| status.to_string())
+    let failed = is_error(record.status);
+    failed.then(|| match protocol::shows_status(record.protocol) {
+        true => record.status.to_string(),
+        false => FAILED.into(),
+    })
 }
 
 fn is_timed(record: &ExchangeRecord) -> bool {

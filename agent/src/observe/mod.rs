@@ -14,6 +14,7 @@ pub mod histogram;
 pub mod model;
 pub mod operations;
 pub mod parties;
+pub mod protocol;
 pub mod recent;
 pub mod snapshot;
 pub mod trace;

@@ -11,6 +11,9 @@ use weir_common::{
     framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
 };
 
+use super::protocol::Meaning;
+pub use super::protocol::name as protocol_name;
+
 /// Name of what was folded away.
 pub const OTHER: &str = "_OTHER";
 
@@ -67,12 +70,23 @@ impl OperationNames {
         let mut out = [0; MAX_TARGET_BYTES + 1];
         let len = normalise(target, &mut out);
         let path = String::from_utf8_lossy(&out[..len]);
-        let name: Arc<str> = format!("{} {path}", method::name(key.method)).into();
+        self.keep(key, format!("{} {path}", method::name(key.method)).into());
+        true
+    }
+
+    /// Learns a name that a protocol's reader found, unless it is known or of another operation.
+    pub fn learn_meaning(&mut self, key: OperationKey, meaning: &Meaning) {
+        let fits = key.op != 0 && key.op == meaning.op && !meaning.operation.is_empty();
+        if fits && !self.names.contains_key(&key) {
+            self.keep(key, meaning.operation.as_str().into());
+        }
+    }
+
+    fn keep(&mut self, key: OperationKey, name: Arc<str>) {
         if self.fresh.len() < self.capacity {
             self.fresh.push((key, Arc::clone(&name)));
         }
         self.insert(key, name);
-        true
     }
 
     /// Takes up a name learned by an earlier run.
@@ -155,17 +169,6 @@ fn prefixed(key: &OperationKey, name: &str) -> Arc<str> {
 /// Method of a request, if the protocol has methods and this one is known.
 pub fn method_name(protocol_code: u8, method_code: u8) -> Option<&'static str> {
     (protocol_code == protocol::HTTP1 && method_code != 0).then(|| method::name(method_code))
-}
-
-/// Name of a protocol in answers.
-pub fn protocol_name(code: u8) -> &'static str {
-    match code {
-        protocol::HTTP1 => "http",
-        protocol::HTTP2 => "http2",
-        protocol::TLS => "tls",
-        protocol::UPGRADED => "upgraded",
-        _ => "tcp",
-    }
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Connection {
 
     /// True if exchanges were seen and more may come: its loss would hide something.
     pub fn is_of_interest(&self) -> bool {
-        self.framed.as_deref().is_some_and(Framed::is_http)
+        self.framed.as_deref().is_some_and(Framed::is_followed)
     }
 
     /// Takes a segment of this connection.

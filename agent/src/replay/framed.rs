@@ -6,7 +6,10 @@ use weir_common::{
     event::{ExchangeRecord, exchange_flag, why},
     flow::protocol,
     framing::{
-        http1::{Conversation, Finished, advance, step},
+        advance,
+        conversation::{Conversation, Finished, step},
+        detect::is_framed,
+        frames::begins,
         stream::phase,
     },
 };
@@ -76,9 +79,10 @@ impl Framed {
         framed
     }
 
-    /// True while the connection speaks HTTP.
-    pub fn is_http(&self) -> bool {
-        self.conversation.opaque == 0 && self.conversation.protocol == protocol::HTTP1
+    /// True while the connection speaks a protocol that is followed.
+    pub fn is_followed(&self) -> bool {
+        let protocol = self.conversation.protocol;
+        self.conversation.opaque == 0 && (protocol == protocol::HTTP1 || is_framed(protocol))
     }
 
     /// Sequence numbers behind what was seen of the client and of the server.
@@ -160,7 +164,7 @@ impl Framed {
     fn before_step(&mut self, is_request: bool, ack: Option<u32>) {
         let conversation = &mut self.conversation;
         if is_request {
-            if conversation.request.phase == phase::START_LINE {
+            if conversation.request.phase == phase::START_LINE && begins(&conversation.request) {
                 // This head is wanted whatever is outstanding: here is room for all of them.
                 conversation.head_ordinal = 0;
             }
@@ -207,7 +211,7 @@ impl Framed {
     fn exchange(&mut self, finished: &Finished, facts: &Facts, output: &mut Output<'_>) {
         if self.is_answer(finished) {
             self.hole = false;
-            output.emit(&record(facts, &mut self.heads, finished));
+            output.emit(&record(facts, &mut self.heads, &self.conversation));
             return;
         }
         // Which response belongs to which request is not known any more.
@@ -246,8 +250,7 @@ impl Framed {
             self.exchange(&finished, facts, output);
         }
         while self.conversation.take_unanswered(time_ns) {
-            let finished = self.conversation.finished;
-            let mut record = record(facts, &mut self.heads, &finished);
+            let mut record = record(facts, &mut self.heads, &self.conversation);
             record.flags |= exchange_flag::UNANSWERED;
             record.why |= why::ERROR;
             output.emit(&record);

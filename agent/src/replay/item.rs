@@ -8,17 +8,23 @@ use weir_common::{
     framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
 };
 
-use crate::observe::model::{Endpoint, Exchange, WorkloadKind, ip_of};
+use crate::observe::{
+    exchange::FAILED,
+    model::{Endpoint, Exchange, WorkloadKind, ip_of},
+    protocol,
+};
 
 /// Turns a record into an item. Record times are Unix ns here, the capture's.
 pub fn exchange(record: &ExchangeRecord) -> Exchange {
-    let path = path_of(record);
+    let meaning = protocol::read(record);
+    let is_http = meaning.is_none();
+    let path = path_of(record).filter(|_| is_http);
     let started = if record.started_ns != 0 {
         record.started_ns
     } else {
         record.responded_ns
     };
-    let method = method_of(record);
+    let method = method_of(record).filter(|_| is_http);
     Exchange {
         ts: started as f64 / 1e9,
         duration_ns: if record.started_ns == 0 {
@@ -28,12 +34,17 @@ pub fn exchange(record: &ExchangeRecord) -> Exchange {
         },
         client: endpoint(&record.client_addr, 0),
         server: endpoint(&record.server_addr, record.server_port),
-        protocol: "http".into(),
-        operation: operation_of(record, path.as_deref()),
+        protocol: protocol::name(record.protocol).into(),
+        operation: match &meaning {
+            Some(meaning) => meaning.operation.clone(),
+            None => operation_of(record, path.as_deref()),
+        },
         method: method.map(str::to_owned),
         path,
-        status: (record.status != 0).then_some(record.status),
-        error: error_of(record),
+        status: (record.status != 0 && is_http).then_some(record.status),
+        error: meaning
+            .and_then(|meaning| meaning.error)
+            .or_else(|| error_of(record, is_http)),
         request_bytes: record.request_bytes,
         response_bytes: record.response_bytes,
         destination: None,
@@ -60,11 +71,12 @@ fn method_of(record: &ExchangeRecord) -> Option<&'static str> {
     (record.method != method::NONE).then(|| method::name(record.method))
 }
 
-fn error_of(record: &ExchangeRecord) -> Option<String> {
+fn error_of(record: &ExchangeRecord, is_http: bool) -> Option<String> {
     if record.flags & exchange_flag::UNANSWERED != 0 {
         return Some("unanswered".into());
     }
-    (record.status >= 500).then(|| "5xx".into())
+    let error = if is_http { "5xx" } else { FAILED };
+    (record.status >= 500).then(|| error.into())
 }
 
 fn target_of(record: &ExchangeRecord) -> Option<&[u8]> {

@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 use weir_common::{
     event::{ExchangeRecord, HEAD_BYTES, Header, exchange_flag, kind},
     flow::{protocol, role},
-    framing::http1::{Conversation, Finished, HEAD_WORDS, MAX_PENDING},
+    framing::{
+        conversation::{Conversation, HEAD_WORDS, MAX_PENDING},
+        detect::is_framed,
+        frames::outcome,
+    },
 };
 
 use super::packet::End;
@@ -48,7 +52,11 @@ pub(super) fn keep_head(heads: &mut Heads, conversation: &Conversation, ack: Opt
     let start = usize::from(conversation.head_skip());
     let end = start + usize::from(conversation.head_len);
     let kept = words.get(start..end).unwrap_or_default();
-    let len = head_len(kept);
+    let len = if is_framed(conversation.protocol) {
+        kept.len()
+    } else {
+        head_len(kept)
+    };
     let mut head = Head {
         ordinal: conversation.asked,
         ack,
@@ -73,8 +81,22 @@ fn head_len(bytes: &[u8]) -> usize {
     end.unwrap_or(bytes.len()).min(HEAD_BYTES)
 }
 
+/// Protocol of an exchange: also of the one that ended HTTP on its connection.
+fn spoken(conversation: &Conversation) -> u8 {
+    if is_framed(conversation.protocol) {
+        conversation.protocol
+    } else {
+        protocol::HTTP1
+    }
+}
+
 /// The record that the kernel would write for this exchange.
-pub(super) fn record(facts: &Facts, heads: &mut Heads, finished: &Finished) -> ExchangeRecord {
+pub(super) fn record(
+    facts: &Facts,
+    heads: &mut Heads,
+    conversation: &Conversation,
+) -> ExchangeRecord {
+    let finished = &conversation.finished;
     let mut record = ExchangeRecord {
         header: Header {
             kind: kind::EXCHANGE,
@@ -95,7 +117,7 @@ pub(super) fn record(facts: &Facts, heads: &mut Heads, finished: &Finished) -> E
         server_port: facts.server.1,
         status: finished.status,
         method: finished.method,
-        protocol: protocol::HTTP1,
+        protocol: spoken(conversation),
         role: role::UNKNOWN,
         probability: u32::MAX,
         ..bytemuck::Zeroable::zeroed()
@@ -112,6 +134,12 @@ pub(super) fn record(facts: &Facts, heads: &mut Heads, finished: &Finished) -> E
     }
     if finished.until_close != 0 {
         record.flags |= exchange_flag::UNTIL_CLOSE;
+    }
+    if finished.status >= outcome::FAILED {
+        let answer: &[u8] = bytemuck::cast_slice(&conversation.answer);
+        record.answer.copy_from_slice(answer);
+        record.answer_len = conversation.answer_len;
+        record.answer_skip = conversation.answer_skip as u8;
     }
     while heads.front().is_some_and(|h| h.ordinal < finished.ordinal) {
         heads.pop_front();

@@ -12,8 +12,30 @@
 //!
 //! The kernel loads the window with `bpf_skb_load_bytes`, user space from a slice ([`http1::advance`]). Both run the same code on the same state.
 
+pub mod conversation;
+pub mod detect;
+pub mod frames;
+mod heads;
 pub mod http1;
 mod line;
 pub mod operation;
+pub mod redis;
 pub mod stream;
 pub mod window;
+
+use crate::flow::protocol;
+
+/// Reads on in the segment under the reader, whatever its connection speaks. Call until it answers
+/// [`conversation::step::DONE`], within a bound of your own.
+///
+/// The kernel calls the parts of this one by one, see `hook/cgroup_skb.rs`.
+pub fn advance<L: window::Load>(
+    conversation: &mut conversation::Conversation,
+    is_request: bool,
+    bytes: &mut L,
+) -> u32 {
+    match conversation.protocol {
+        protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
+        _ => http1::advance(conversation, is_request, bytes),
+    }
+}

@@ -34,6 +34,10 @@ pub mod head_flag {
     pub const SKIP_LINE: u8 = 8;
     /// The current message began before weir could see its first byte.
     pub const LATE: u8 = 16;
+    /// A message of frames is under way.
+    pub const IN_MESSAGE: u8 = 32;
+    /// The message of frames under way is no part of an exchange.
+    pub const ALONE: u8 = 64;
 }
 
 /// A segment's place in its stream.

@@ -126,6 +126,28 @@ impl Window {
         at.wrapping_sub(before) <= 2
     }
 
+    /// Position of the first `byte` from `from` up to `to`; `to` if there is none.
+    #[inline(always)]
+    pub fn find(&mut self, byte: u8, from: usize, to: usize) -> usize {
+        let mut at = from;
+        let mut i = 0;
+        while i < WORDS {
+            if at >= to {
+                break;
+            }
+            let marks = matches_byte(self.u64_at(at), byte);
+            if marks != 0 {
+                at = at.wrapping_add(lowest_mark(marks));
+                break;
+            }
+            at = self.forget(at.wrapping_add(8));
+            i += 1;
+        }
+        let at = self.forget(at);
+        let to = self.forget(to);
+        if at < to { at } else { to }
+    }
+
     /// Position of the line feed with this index.
     #[inline(always)]
     pub fn line_feed(&self, index: usize) -> usize {

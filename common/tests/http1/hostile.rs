@@ -183,7 +183,7 @@ fn other_protocols_turn_opaque() {
     for (first, protocol) in [
         ("\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03", "opaque 4"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "opaque 3"),
-        ("*1\r\n$4\r\nPING\r\n", "opaque 1"),
+        ("\x00\x01hello\r\n", "opaque 1"),
         ("\0\0\0\x08\x04\u{d2}\x16\x2f", "opaque 1"),
         ("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "opaque 1"),
         ("AMQP\0\0\x09\x01", "opaque 1"),

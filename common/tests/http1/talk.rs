@@ -3,7 +3,8 @@
 use bytemuck::Zeroable;
 use weir_common::{
     counter::Loss,
-    framing::http1::{Conversation, Finished, HEAD_WORDS, advance, method, step},
+    framing::advance,
+    framing::http1::{Conversation, Finished, HEAD_WORDS, method, step},
 };
 
 /// Client's initial sequence number: its stream wraps around after 20 bytes.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{__sk_buff, bpf_sock},
-    helpers::generated::{bpf_ktime_get_ns, bpf_sk_fullsock, bpf_skb_load_bytes, bpf_tcp_sock},
+    helpers::generated::{bpf_ktime_get_ns, bpf_tcp_sock},
     macros::cgroup_skb,
     programs::SkBuffContext,
 };
@@ -12,8 +12,8 @@ use weir_common::{
     event::connection_event,
     flow::{Addr, is_loopback, role},
     framing::{
+        detect::is_framed,
         http1::{begin, conclude, scan, step},
-        window::{DATA_BYTES, Load, Window},
     },
     policy::{Flow, direction, hook, transport, verdict},
 };
@@ -22,20 +22,18 @@ use crate::{
     access::{Question, callee_at, callee_of, caller_at, judge},
     connection::{settle_pair, tell},
     edge::{self, Totals},
-    emit::{control, lost, lost_on},
-    exchange,
+    emit::{control, lost},
+    hook::readers,
     maps::{CALLS, CallKey},
     packet::{self, Packet, tcp_flag},
     storage::{CONNECTIONS, OWNERS},
+    walk::{Payload, STEPS, connection, full_socket, weir_missed, weir_record},
 };
 
 const PASS: i32 = 1;
 const DROP: i32 = 0;
 
 const SOCK_RAW: u32 = 3;
-
-/// How many messages or windows of one segment a run walks.
-const STEPS: u32 = 32;
 
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;
@@ -87,51 +85,6 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
     PASS
 }
 
-#[inline(always)]
-fn full_socket(skb: *mut __sk_buff) -> Option<*mut bpf_sock> {
-    // SAFETY: the context outlives the program.
-    let socket = unsafe { (*skb).__bindgen_anon_2.sk };
-    if socket.is_null() {
-        return None;
-    }
-    // SAFETY: the kernel checks the pointer.
-    let socket = unsafe { bpf_sk_fullsock(socket) };
-    if socket.is_null() { None } else { Some(socket) }
-}
-
-/// The payload of the current skb.
-struct Payload {
-    skb: *mut __sk_buff,
-    at: u32,
-}
-
-impl Load for Payload {
-    #[inline(always)]
-    fn load(&mut self, at: u32, len: u32, window: &mut Window) -> bool {
-        // The verifier must see a length above 0 and within the window.
-        let len = len.wrapping_sub(1) & 511;
-        if len >= DATA_BYTES as u32 {
-            return false;
-        }
-        // SAFETY: `len + 1` is at most DATA_BYTES, the size of the data part.
-        let result = unsafe {
-            bpf_skb_load_bytes(
-                self.skb.cast(),
-                self.at + at,
-                window.data_mut().as_mut_ptr().cast(),
-                len + 1,
-            )
-        };
-        result == 0
-    }
-}
-
-/// The connection of an skb, for the functions below.
-#[inline(always)]
-fn connection(skb: *mut __sk_buff) -> Option<&'static mut ConnectionState> {
-    CONNECTIONS.get(full_socket(skb)?)
-}
-
 // The parts of a step are global functions: the kernel verifies each of them once, whoever calls
 // it (Linux 5.6). Such a function may be given the context and numbers only, so each finds the
 // connection again; inlined, the paths through all of them together are too many to verify.
@@ -161,40 +114,6 @@ pub extern "C" fn weir_scan(skb: *mut __sk_buff, is_request: u32) -> u32 {
     conclude(&mut state.conversation, is_request != 0, found)
 }
 
-/// Records the exchange that was just completed.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn weir_record(skb: *mut __sk_buff) -> u32 {
-    if let Some(state) = connection(skb) {
-        exchange::record(state);
-    }
-    0
-}
-
-/// Counts what a step has missed, and what the bound on steps has left unread.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn weir_missed(skb: *mut __sk_buff, is_request: u32, code: u32) -> u32 {
-    let Some(state) = connection(skb) else {
-        return 0;
-    };
-    let (reason, missed) = if code >= step::LOST {
-        (
-            code - step::LOST,
-            state.conversation.missed(is_request != 0),
-        )
-    } else {
-        (
-            Loss::TooManyMessages as u32,
-            state.conversation.give_up(is_request != 0),
-        )
-    };
-    if missed != 0 {
-        lost_on(state.edge_id, reason, missed);
-    }
-    0
-}
-
 #[inline(always)]
 fn watch(
     skb: *mut __sk_buff,
@@ -216,7 +135,11 @@ fn watch(
     }
     let is_request = ingress == (state.role == role::SERVER);
     if packet.payload_len != 0 && state.conversation.opaque == 0 {
-        walk(skb, state, packet, is_request, time_ns);
+        let protocol = state.conversation.protocol;
+        if is_framed(protocol) {
+            return readers::hand_over(skb, protocol, ingress);
+        }
+        walk(skb, state, packet, is_request, ingress, time_ns);
     }
     if packet.flags & tcp_flag::FIN != 0 && !is_request && state.conversation.close(time_ns) {
         weir_record(skb);
@@ -229,6 +152,7 @@ fn walk(
     state: &mut ConnectionState,
     packet: &Packet,
     is_request: bool,
+    ingress: bool,
     time_ns: u64,
 ) {
     if !state
@@ -261,6 +185,10 @@ fn walk(
             _ => {
                 weir_missed(skb, is_request as u32, code);
             }
+        }
+        let protocol = state.conversation.protocol;
+        if is_framed(protocol) {
+            return readers::hand_over(skb, protocol, ingress);
         }
         code = weir_begin(skb, is_request as u32, packet.payload_at);
         steps += 1;

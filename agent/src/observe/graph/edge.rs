@@ -53,7 +53,9 @@ fn party_id(named: &Named) -> u64 {
 pub(super) struct GraphEdge {
     pub(super) state: EdgeState,
     /// Connections by protocol code, as reported.
-    pub(super) protocols: [u64; 8],
+    pub(super) protocols: [u64; protocol::SLOTS],
+    /// Protocol of the latest exchanges.
+    pub(super) spoken: Option<u8>,
     /// True once a kernel edge of the server's end belongs to it: that end owns the counts.
     pub(super) server_side: bool,
     /// Calls so far, over all operations.
@@ -84,7 +86,8 @@ impl GraphEdge {
                 last_seen_ns: first_seen_ns,
                 rate: 0.0,
             },
-            protocols: [0; 8],
+            protocols: [0; protocol::SLOTS],
+            spoken: None,
             server_side: false,
             calls: 0,
             window: Window::default(),
@@ -98,35 +101,25 @@ impl GraphEdge {
     }
 
     /// Adds calls to an operation. True if the operation is new on this edge.
-    pub(super) fn add_operation(&mut self, id: OperationId, delta: &OpDelta) -> bool {
+    pub(super) fn add_operation(&mut self, id: OperationId, code: u8, delta: &OpDelta) -> bool {
+        self.spoken = Some(code);
         let known = self.state.operations.len();
         delta.add_to(self.state.operations.entry(id).or_default());
         self.calls += delta.calls;
         self.state.operations.len() > known
     }
 
-    /// Names the protocol by what was seen of it. HTTP/1 wins, because its exchanges are what
-    /// the edge counts; among the others the most frequent.
+    /// Names the protocol by what was seen of it. That of the exchanges wins, because they are what
+    /// the edge counts; without exchanges the most frequent one of the connections.
     pub(super) fn settle_protocol(&mut self) {
         let seen = |code: u8| self.protocols[usize::from(code)];
-        let code = if self.calls > 0 || seen(protocol::HTTP1) > 0 {
-            protocol::HTTP1
-        } else {
-            [
-                protocol::TCP,
-                protocol::UPGRADED,
-                protocol::TLS,
-                protocol::HTTP2,
-            ]
-            .into_iter()
-            .max_by_key(|code| seen(*code))
-            .unwrap_or(protocol::TCP)
+        let most = || {
+            let codes = 0..protocol::SLOTS as u8;
+            codes
+                .filter(|code| *code != protocol::UNKNOWN && seen(*code) > 0)
+                .max_by_key(|code| (*code == protocol::HTTP1, seen(*code)))
         };
-        let code = if seen(code) == 0 && self.calls == 0 {
-            protocol::TCP
-        } else {
-            code
-        };
+        let code = self.spoken.or_else(most).unwrap_or(protocol::TCP);
         let name = protocol_name(code);
         if self.state.protocol != name {
             self.state.protocol = name.into();

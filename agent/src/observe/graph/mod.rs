@@ -262,7 +262,7 @@ impl Graph {
             id.method = None;
             self.folded.calls += delta.calls;
         }
-        self.operations += usize::from(edge.add_operation(id, &delta));
+        self.operations += usize::from(edge.add_operation(id, key.protocol, &delta));
         self.calls += delta.calls;
         delta.add_durations(&mut self.latest_durations);
         let seen_ns = clock.unix_ns(value.last_seen_ns);

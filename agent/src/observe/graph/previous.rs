@@ -6,6 +6,7 @@
 use weir_common::{
     counter::{BUCKETS, EdgeStats, Loss, OpValue, bucket_floor_ns},
     flow::EdgeValue,
+    flow::protocol,
 };
 
 use crate::observe::model::{Histogram, OperationCounts};
@@ -148,7 +149,7 @@ pub(super) struct StatsBefore {
     connect_failures: u64,
     tls_connections: u64,
     lost: [u64; Loss::COUNT],
-    protocols: [u32; 8],
+    protocols: [u32; protocol::SLOTS],
     rtt: Sparse,
     connect: Sparse,
 }

@@ -1,14 +1,12 @@
 //! The beginning of a step: what needs no bytes, loading the window, looking for a lost head.
 
-use super::{
-    Conversation, MAX_MISSES, Step,
-    messages::{conclude, finish_message, note_head, spare_head},
-    scan, step,
-};
+use super::{Conversation, messages::conclude, scan, step};
 use crate::{
     counter::Loss,
     flow::protocol,
     framing::{
+        conversation::{MAX_MISSES, Step, finish_message, lost},
+        heads::{note_head, spare_head},
         line,
         stream::{Direction, phase},
         window::{CARRY_BYTES, DATA_BYTES, Load},
@@ -27,17 +25,6 @@ pub fn advance<L: Load>(conversation: &mut Conversation, is_request: bool, bytes
     }
     let found = scan(conversation, is_request);
     conclude(conversation, is_request, found)
-}
-
-#[inline(always)]
-pub(super) fn lost(
-    conversation: &mut Conversation,
-    is_request: bool,
-    reason: Loss,
-    missed: u64,
-) -> Step {
-    conversation.direction_mut(is_request).missed = missed;
-    step::LOST + reason as u32
 }
 
 /// First part of a step: what needs no bytes, else loads the window.

@@ -1,11 +1,14 @@
 //! Messages and exchanges: what follows from the lines that were read.
 
-use super::{Conversation, MAX_PENDING, Pending, Step, found, lost, method, step};
+use super::{Conversation, MAX_PENDING, Pending, found, method, step};
 use crate::{
     counter::Loss,
-    event::HEAD_BYTES,
     flow::protocol,
     framing::{
+        conversation::{
+            Step, body_of, exchange_or_orphan, finish_message, finish_response, lost, more,
+        },
+        detect::{detect, is_framed},
         line,
         stream::{Direction, head_flag, phase},
         window::CARRY_BYTES,
@@ -67,50 +70,6 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
     more(conversation.direction_mut(is_request))
 }
 
-/// Notes where the first bytes of a request are, for the detail lane, unless those of an
-/// unanswered one are kept.
-#[inline(always)]
-pub(super) fn note_head(conversation: &mut Conversation, from: usize, to: usize) {
-    let ordinal = conversation.asked + 1;
-    // What was noted of this very request may have ended in its first line.
-    if conversation.head_ordinal > conversation.answered && conversation.head_ordinal != ordinal {
-        return;
-    }
-    let len = to - from;
-    conversation.head_ordinal = ordinal;
-    conversation.head_from = from as u16;
-    conversation.head_saved = 0;
-    conversation.head_len = if len > HEAD_BYTES {
-        HEAD_BYTES as u16
-    } else {
-        len as u16
-    };
-    if from < CARRY_BYTES {
-        // The next carry writes there.
-        save_head(conversation);
-    }
-}
-
-/// Before the window of requests is filled again: saves the head that is in it, if its request is
-/// unanswered.
-#[inline(always)]
-pub(super) fn spare_head(conversation: &mut Conversation) {
-    let ordinal = conversation.head_ordinal;
-    if conversation.head_saved == 0 && ordinal > conversation.answered {
-        save_head(conversation);
-    }
-}
-
-#[inline(always)]
-fn save_head(conversation: &mut Conversation) {
-    conversation
-        .request
-        .window
-        .copy_words(conversation.head_from as usize, &mut conversation.head);
-    conversation.head_from &= 7;
-    conversation.head_saved = 1;
-}
-
 /// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
@@ -119,16 +78,38 @@ fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len:
         let missed = conversation.resynchronise();
         return lost(conversation, is_request, Loss::Malformed, missed);
     }
-    let window = &conversation.direction_mut(is_request).window;
-    let found = if line::is_tls_handshake(window, from) {
-        protocol::TLS
-    } else if len >= 8 && is_request && line::is_http2_preface(window, from) {
-        protocol::HTTP2
-    } else {
-        protocol::TCP
-    };
-    conversation.turn_opaque(found);
-    step::DONE
+    let found = detect(conversation, is_request, from, from.wrapping_add(len));
+    if found != protocol::UNKNOWN && !is_framed(found) {
+        conversation.turn_opaque(found);
+        return step::DONE;
+    }
+    let direction = conversation.direction_mut(is_request);
+    if found == protocol::UNKNOWN {
+        return undecided(direction, from, len);
+    }
+    conversation.protocol = found;
+    reread(conversation.direction_mut(is_request), from, len)
+}
+
+/// The first bytes tell nothing yet: carries them over to the next segment.
+#[inline(always)]
+fn undecided(direction: &mut Direction, from: usize, len: usize) -> Step {
+    let to = from.wrapping_add(len);
+    if to != CARRY_BYTES && len < CARRY_BYTES {
+        direction.window.carry_from(to);
+        direction.carry_len = len as u8;
+    }
+    more(direction)
+}
+
+/// The bytes are for another reader: makes them unread. Those of earlier segments are carried.
+#[inline(always)]
+fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
+    let new = from.wrapping_add(len).wrapping_sub(CARRY_BYTES);
+    direction.next = direction.next.wrapping_sub(new as u64);
+    direction.carry_len = CARRY_BYTES.wrapping_sub(from) as u8;
+    direction.head_flags = 0;
+    more(direction)
 }
 
 #[inline(always)]
@@ -199,82 +180,4 @@ fn end_of_response_head(conversation: &mut Conversation) -> Step {
         return step::DONE;
     }
     body_of(conversation, false, length)
-}
-
-#[inline(always)]
-fn more(direction: &Direction) -> Step {
-    if direction.segment.end > direction.next {
-        step::MORE
-    } else {
-        step::DONE
-    }
-}
-
-/// Moves past a body of known length; complete at once if the segment holds all of it.
-#[inline(always)]
-fn body_of(conversation: &mut Conversation, is_request: bool, len: u64) -> Step {
-    let direction = conversation.direction_mut(is_request);
-    direction.next = direction.next.wrapping_add(len);
-    direction.phase = phase::BODY;
-    if direction.segment.end < direction.next {
-        return step::DONE;
-    }
-    finish_message(conversation, is_request)
-}
-
-#[inline(always)]
-pub(super) fn finish_message(conversation: &mut Conversation, is_request: bool) -> Step {
-    if !is_request {
-        let finished = finish_response(conversation, conversation.response.segment.time_ns);
-        return exchange_or_orphan(conversation, finished);
-    }
-    let asked = conversation.asked;
-    let direction = &mut conversation.request;
-    direction.phase = phase::START_LINE;
-    direction.head_flags = 0;
-    direction.messages = direction.messages.wrapping_add(1);
-    let pending = &mut conversation.pending[asked as usize & (MAX_PENDING - 1)];
-    if pending.ordinal == asked {
-        pending.bytes = direction.next.wrapping_sub(direction.message_start);
-    }
-    more(&conversation.request)
-}
-
-#[inline(always)]
-fn exchange_or_orphan(conversation: &mut Conversation, finished: bool) -> Step {
-    if finished {
-        step::EXCHANGE
-    } else {
-        lost(conversation, false, Loss::OrphanResponse, 1)
-    }
-}
-
-/// Ends the current response and takes the request that it answers; false if there is none.
-#[inline(always)]
-pub(super) fn finish_response(conversation: &mut Conversation, time_ns: u64) -> bool {
-    let direction = &mut conversation.response;
-    direction.phase = phase::START_LINE;
-    direction.head_flags = 0;
-    direction.messages = direction.messages.wrapping_add(1);
-    if conversation.asked == conversation.answered {
-        return false;
-    }
-    let ordinal = conversation.answered + 1;
-    conversation.answered = ordinal;
-    let finished = &mut conversation.finished;
-    finished.ordinal = ordinal;
-    finished.responded_ns = direction.message_started_ns;
-    finished.ended_ns = time_ns;
-    finished.response_bytes = direction.next.wrapping_sub(direction.message_start);
-    finished.status = direction.status;
-    finished.until_close = 0;
-    let pending = &mut conversation.pending[ordinal as usize & (MAX_PENDING - 1)];
-    let known = pending.ordinal == ordinal;
-    finished.op = if known { pending.op } else { 0 };
-    finished.offset = if known { pending.offset } else { 0 };
-    finished.started_ns = if known { pending.started_ns } else { 0 };
-    finished.request_bytes = if known { pending.bytes } else { 0 };
-    finished.method = if known { pending.method } else { method::NONE };
-    pending.ordinal = 0;
-    true
 }

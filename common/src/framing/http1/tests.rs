@@ -3,6 +3,8 @@
 extern crate std;
 use std::{boxed::Box, format, string::String, vec::Vec};
 
+use bytemuck::Zeroable;
+
 use super::*;
 use crate::counter::Loss;
 
@@ -142,7 +144,7 @@ fn conversations() {
         &["opaque 4"],
     );
     check(
-        &[('>', "*1\r\n$4\r\nPING\r\n"), ('<', "+PONG\r\n")],
+        &[('>', "\x01\x02hello\r\n"), ('<', "\x03\r\n")],
         &["opaque 1"],
     );
     check(&[('>', "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")], &["opaque 3"]);

@@ -1,0 +1,60 @@
+//! What the first bytes of a request and of a failing answer tell, by protocol.
+//!
+//! The kernel knows an operation by a hash; here it gets its name. Only what names the operation
+//! and the kind of failure is taken: no key, value or literal leaves this module.
+
+mod redis;
+
+use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
+
+/// What the bytes of an exchange tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meaning {
+    /// Operation hash that the name below belongs to.
+    pub op: u64,
+    /// Low-cardinality name of the operation; empty if it cannot be told.
+    pub operation: String,
+    /// Kind of failure, as the server says it.
+    pub error: Option<String>,
+}
+
+/// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
+pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
+    match record.protocol {
+        protocol::REDIS => Some(redis::read(record.head(), record.answer())),
+        _ => None,
+    }
+}
+
+/// True if the status of the protocol's exchanges is a status code that people know.
+pub fn shows_status(code: u8) -> bool {
+    !is_framed(code)
+}
+
+/// Name of a protocol in answers.
+pub fn name(code: u8) -> &'static str {
+    match code {
+        protocol::HTTP1 => "http",
+        protocol::HTTP2 => "http2",
+        protocol::TLS => "tls",
+        protocol::UPGRADED => "upgraded",
+        protocol::REDIS => "redis",
+        protocol::POSTGRES => "postgresql",
+        protocol::MYSQL => "mysql",
+        protocol::MONGODB => "mongodb",
+        protocol::MEMCACHED => "memcached",
+        protocol::ZOOKEEPER => "zookeeper",
+        protocol::DNS => "dns",
+        _ => "tcp",
+    }
+}
+
+/// The word before the first byte that cannot be in one, in a form fit for names.
+fn word(bytes: &[u8]) -> String {
+    let fits = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    bytes
+        .iter()
+        .take_while(fits)
+        .map(|byte| char::from(*byte))
+        .collect()
+}

@@ -1,0 +1,376 @@
+//! Both directions of a connection and the requests between them, whatever the protocol.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::stream::{Direction, Segment, phase};
+use crate::{
+    counter::Loss,
+    event::{ANSWER_BYTES, HEAD_BYTES},
+};
+
+/// How many unanswered requests of a connection are remembered.
+pub const MAX_PENDING: usize = 16;
+
+/// Words that hold the beginning of an answer.
+pub const ANSWER_WORDS: usize = ANSWER_BYTES / 8 + 1;
+
+/// Words that hold a head, wherever in the first one it begins.
+pub const HEAD_WORDS: usize = HEAD_BYTES / 8 + 1;
+
+/// Fruitless looks for a request after which a connection that never spoke HTTP is given up.
+pub(in crate::framing) const MAX_MISSES: u8 = 64;
+
+/// A request that waits for its response.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Pending {
+    /// Which request of the connection this is, from 1; 0 = empty slot.
+    pub ordinal: u64,
+    /// Monotonic time of its first byte, ns.
+    pub started_ns: u64,
+    /// Operation key.
+    pub op: u64,
+    /// Stream offset of its first byte.
+    pub offset: u64,
+    /// Head and body so far, bytes.
+    pub bytes: u64,
+    /// One of [`super::http1::method`], or the protocol's own kind of request.
+    pub method: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 7],
+}
+
+/// Both directions of a connection and the requests between them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Conversation {
+    /// Client to server.
+    pub request: Direction,
+    /// Server to client.
+    pub response: Direction,
+    /// Requests without a response, by ordinal modulo [`MAX_PENDING`].
+    pub pending: [Pending; MAX_PENDING],
+    /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
+    /// stack is 512 bytes.
+    pub finished: Finished,
+    /// Requests seen.
+    pub asked: u64,
+    /// Requests whose response is complete.
+    pub answered: u64,
+    /// Request whose head is at hand, by ordinal; 0 = none.
+    pub head_ordinal: u64,
+    /// First bytes of that head, once the window is wanted for something else.
+    pub head: [u64; HEAD_WORDS],
+    /// Where the head begins: a window position, or within the first word of `head`.
+    pub head_from: u16,
+    /// Bytes of the request that are at hand.
+    pub head_len: u16,
+    /// One of [`protocol`].
+    pub protocol: u8,
+    /// 1 = no framing any more.
+    pub opaque: u8,
+    /// 1 = the head is in `head`, 0 = it is still in the window of requests.
+    pub head_saved: u8,
+    /// Bytes of the latest answer in `answer`; 0 = it did not fail, or is HTTP.
+    pub answer_len: u8,
+    /// First bytes of a failing answer; they begin `answer_skip` bytes into the first word.
+    pub answer: [u64; ANSWER_WORDS],
+    /// See `answer`.
+    pub answer_skip: u64,
+}
+
+/// A request with its complete response.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Finished {
+    /// Which request of the connection, from 1.
+    pub ordinal: u64,
+    /// Operation key; 0 if the request was not remembered.
+    pub op: u64,
+    /// Stream offset of the request.
+    pub offset: u64,
+    /// Monotonic time of the request's first byte, ns; 0 = not remembered.
+    pub started_ns: u64,
+    /// Monotonic time of the response's first byte, ns.
+    pub responded_ns: u64,
+    /// Monotonic time of the response's last byte, ns.
+    pub ended_ns: u64,
+    /// Head and body, bytes.
+    pub request_bytes: u64,
+    /// Head and body, bytes.
+    pub response_bytes: u64,
+    /// Status code.
+    pub status: u16,
+    /// One of [`super::http1::method`], or the protocol's own kind of request.
+    pub method: u8,
+    /// 1 = the response ended with its connection.
+    pub until_close: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 4],
+}
+
+/// What a step over a segment found. Crosses the kernel's function calls as `u32`.
+pub mod step {
+    /// Nothing more in this segment.
+    pub const DONE: u32 = 0;
+    /// Call again: the segment holds more.
+    pub const MORE: u32 = 1;
+    /// An exchange is complete: it stands in [`Conversation::finished`]. Call again.
+    pub const EXCHANGE: u32 = 2;
+    /// Lines wait in the window: [`super::http1::scan`] is next.
+    pub const SCAN: u32 = 3;
+    /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
+    /// [`Conversation::missed`] tells may have been missed. Call again.
+    pub const LOST: u32 = 16;
+}
+
+pub(in crate::framing) type Step = u32;
+
+impl Conversation {
+    /// Starts a connection whose initial sequence numbers are known.
+    #[inline(always)]
+    pub fn start(&mut self, client_isn: u32, server_isn: u32) {
+        self.request.anchor(client_isn.wrapping_add(1));
+        self.response.anchor(server_isn.wrapping_add(1));
+    }
+
+    /// Starts a connection that is older than its observer.
+    #[inline(always)]
+    pub fn start_midstream(&mut self) {
+        self.request.phase = phase::RESYNC;
+        self.response.phase = phase::RESYNC;
+    }
+
+    /// How many exchanges the latest step of a direction may have missed.
+    #[inline(always)]
+    pub fn missed(&self, is_request: bool) -> u64 {
+        if is_request {
+            self.request.missed
+        } else {
+            self.response.missed
+        }
+    }
+
+    /// True if the segment under the reader has nothing left for the reader.
+    #[inline(always)]
+    pub fn is_read(&mut self, is_request: bool) -> bool {
+        let direction = self.direction_mut(is_request);
+        direction.phase != phase::BODY && direction.segment.end <= direction.next
+    }
+
+    /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.
+    #[inline(always)]
+    pub fn copy_head(&self, out: &mut [u64; HEAD_WORDS]) {
+        if self.head_saved == 0 {
+            self.request.window.copy_words(self.head_from as usize, out);
+        } else {
+            *out = self.head;
+        }
+    }
+
+    /// Bytes that stand before the head in what [`Self::copy_head`] copies.
+    #[inline(always)]
+    pub fn head_skip(&self) -> u16 {
+        self.head_from & 7
+    }
+
+    /// Requests that wait for their response.
+    #[inline(always)]
+    pub fn outstanding(&self) -> u64 {
+        self.asked.wrapping_sub(self.answered)
+    }
+
+    /// Stops framing; bytes and TCP facts are counted further.
+    #[inline(always)]
+    pub fn turn_opaque(&mut self, protocol: u8) {
+        self.protocol = protocol;
+        self.opaque = 1;
+    }
+
+    /// Finds a segment's place and takes it under the reader; false when there is nothing to do:
+    /// it lies outside the stream, or ends before the byte that matters next.
+    #[inline(always)]
+    pub fn locate(&mut self, is_request: bool, seq: u32, len: u32, time_ns: u64) -> bool {
+        let direction = self.direction_mut(is_request);
+        if direction.anchored == 0 {
+            direction.anchor(seq);
+        }
+        let Some(offset) = direction.offset_of(seq) else {
+            return false;
+        };
+        let end = offset + len as u64;
+        if end > direction.highest {
+            direction.highest = end;
+        }
+        let body_ends = direction.phase == phase::BODY && end == direction.next;
+        if end <= direction.next && !body_ends {
+            return false;
+        }
+        direction.segment = Segment {
+            offset,
+            end,
+            time_ns,
+        };
+        true
+    }
+
+    #[inline(always)]
+    pub(in crate::framing) fn direction_mut(&mut self, is_request: bool) -> &mut Direction {
+        if is_request {
+            &mut self.request
+        } else {
+            &mut self.response
+        }
+    }
+
+    /// The connection ended: a response that lasts until then is complete. True if that finished
+    /// an exchange.
+    #[inline(always)]
+    pub fn close(&mut self, time_ns: u64) -> bool {
+        if self.opaque != 0 || self.response.phase != phase::UNTIL_CLOSE {
+            return false;
+        }
+        let finished = finish_response(self, time_ns);
+        self.finished.until_close = 1;
+        finished
+    }
+
+    /// Finishes the oldest request that will never be answered; false if there is none.
+    #[inline(always)]
+    pub fn take_unanswered(&mut self, time_ns: u64) -> bool {
+        if self.opaque != 0 || self.outstanding() == 0 {
+            return false;
+        }
+        self.response.status = 0;
+        self.response.message_started_ns = 0;
+        self.response.message_start = self.response.next;
+        finish_response(self, time_ns)
+    }
+
+    /// Leaves the rest of a segment unread; 0 if nothing of it mattered any more.
+    #[inline(always)]
+    pub fn give_up(&mut self, is_request: bool) -> u64 {
+        let opaque = self.opaque != 0;
+        let direction = self.direction_mut(is_request);
+        if opaque || direction.segment.end <= direction.next {
+            return 0;
+        }
+        direction.next = direction.segment.end;
+        self.resynchronise()
+    }
+
+    /// Forgets what was under way after a hole, and looks for heads again.
+    #[inline(always)]
+    pub(in crate::framing) fn resynchronise(&mut self) -> u64 {
+        let missed = self.outstanding();
+        self.answered = self.asked;
+        for is_request in [true, false] {
+            let direction = self.direction_mut(is_request);
+            direction.phase = phase::RESYNC;
+            direction.carry_len = 0;
+            direction.head_flags = 0;
+            // What is missed from here on is counted by this very loss.
+            direction.misses = 1;
+        }
+        if missed == 0 { 1 } else { missed }
+    }
+}
+
+#[inline(always)]
+pub(in crate::framing) fn lost(
+    conversation: &mut Conversation,
+    is_request: bool,
+    reason: Loss,
+    missed: u64,
+) -> Step {
+    conversation.direction_mut(is_request).missed = missed;
+    step::LOST + reason as u32
+}
+
+#[inline(always)]
+pub(in crate::framing) fn more(direction: &Direction) -> Step {
+    if direction.segment.end > direction.next {
+        step::MORE
+    } else {
+        step::DONE
+    }
+}
+
+/// Moves past a body of known length; complete at once if the segment holds all of it.
+#[inline(always)]
+pub(in crate::framing) fn body_of(
+    conversation: &mut Conversation,
+    is_request: bool,
+    len: u64,
+) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    direction.next = direction.next.wrapping_add(len);
+    direction.phase = phase::BODY;
+    if direction.segment.end < direction.next {
+        return step::DONE;
+    }
+    finish_message(conversation, is_request)
+}
+
+#[inline(always)]
+pub(in crate::framing) fn finish_message(
+    conversation: &mut Conversation,
+    is_request: bool,
+) -> Step {
+    if !is_request {
+        let finished = finish_response(conversation, conversation.response.segment.time_ns);
+        return exchange_or_orphan(conversation, finished);
+    }
+    let asked = conversation.asked;
+    let direction = &mut conversation.request;
+    direction.phase = phase::START_LINE;
+    direction.head_flags = 0;
+    direction.messages = direction.messages.wrapping_add(1);
+    let pending = &mut conversation.pending[asked as usize & (MAX_PENDING - 1)];
+    if pending.ordinal == asked {
+        pending.bytes = direction.next.wrapping_sub(direction.message_start);
+    }
+    more(&conversation.request)
+}
+
+#[inline(always)]
+pub(in crate::framing) fn exchange_or_orphan(
+    conversation: &mut Conversation,
+    finished: bool,
+) -> Step {
+    if finished {
+        step::EXCHANGE
+    } else {
+        lost(conversation, false, Loss::OrphanResponse, 1)
+    }
+}
+
+/// Ends the current response and takes the request that it answers; false if there is none.
+#[inline(always)]
+pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_ns: u64) -> bool {
+    let direction = &mut conversation.response;
+    direction.phase = phase::START_LINE;
+    direction.head_flags = 0;
+    direction.messages = direction.messages.wrapping_add(1);
+    if conversation.asked == conversation.answered {
+        return false;
+    }
+    let ordinal = conversation.answered + 1;
+    conversation.answered = ordinal;
+    let finished = &mut conversation.finished;
+    finished.ordinal = ordinal;
+    finished.responded_ns = direction.message_started_ns;
+    finished.ended_ns = time_ns;
+    finished.response_bytes = direction.next.wrapping_sub(direction.message_start);
+    finished.status = direction.status;
+    finished.until_close = 0;
+    let pending = &mut conversation.pending[ordinal as usize & (MAX_PENDING - 1)];
+    let known = pending.ordinal == ordinal;
+    finished.op = if known { pending.op } else { 0 };
+    finished.offset = if known { pending.offset } else { 0 };
+    finished.started_ns = if known { pending.started_ns } else { 0 };
+    finished.request_bytes = if known { pending.bytes } else { 0 };
+    finished.method = if known { pending.method } else { 0 };
+    pending.ordinal = 0;
+    true
+}

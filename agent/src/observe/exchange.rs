@@ -147,7 +147,10 @@ fn time_to_first_byte_ns(record: &ExchangeRecord) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use bytemuck::Zeroable;
-    use weir_common::{flow::v4_mapped, framing::http1::op_hash};
+    use weir_common::{
+        flow::{protocol, v4_mapped},
+        framing::http1::op_hash,
+    };
 
     use super::*;
     use crate::observe::parties::{Named, remote_endpoint};

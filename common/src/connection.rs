@@ -69,6 +69,8 @@ pub struct ConnectionState {
     pub bandwidth_rule: u32,
     /// Pacing rate in force, bytes per second; 0 = none set.
     pub pacing_bytes_per_second: u64,
+    /// Clamp of the congestion window in force, segments; 0 = none set.
+    pub cwnd_clamp_segments: u64,
     /// Pacing epoch in which this flow was last heard of.
     pub pacing_epoch: u64,
     /// This end's address.

@@ -8,8 +8,8 @@ use weir_common::{
     connection::{ConnectionState, flag},
     flow::{Addr, Owner, role},
     pacing::{
-        Budget, EPOCH_SHIFT, SMALL_SEGMENT_BELOW_BYTES_PER_SECOND, SMALL_SEGMENT_BYTES, live_flows,
-        share,
+        Budget, EPOCH_SHIFT, SMALL_SEGMENT_BELOW_BYTES_PER_SECOND, SMALL_SEGMENT_BYTES,
+        UNCLAMPED_SEGMENTS, clamp_differs, cwnd_clamp, live_flows, share,
     },
     policy::{Flow, NO_RULE, direction, find, kind, transport},
 };
@@ -24,6 +24,10 @@ const SOL_SOCKET: i32 = 1;
 const SO_MAX_PACING_RATE: i32 = 47;
 const SOL_TCP: i32 = 6;
 const TCP_MAXSEG: i32 = 2;
+/// Sets the congestion window before the first data (linux/bpf.h).
+const TCP_BPF_IW: i32 = 1001;
+/// Sets the largest congestion window (linux/bpf.h).
+const TCP_BPF_SNDCWND_CLAMP: i32 = 1002;
 
 /// Slot of the bandwidth rule for a connection that `owner` opens to an address.
 #[inline(always)]
@@ -113,7 +117,10 @@ pub fn begin(
     }
     // SAFETY: the context outlives the program.
     unsafe { bpf_sock_ops_cb_flags_set(ops, flags | BPF_SOCK_OPS_RTT_CB_FLAG as i32) };
-    adjust(ops, state, time_ns);
+    adjust(ops, state, 0, time_ns);
+    if state.cwnd_clamp_segments < UNCLAMPED_SEGMENTS as u64 {
+        set_option(ops, SOL_TCP, TCP_BPF_IW, state.cwnd_clamp_segments as u32);
+    }
 }
 
 /// The connection ended.
@@ -134,7 +141,7 @@ fn side(state: &ConnectionState) -> usize {
 
 /// Sets the socket's pacing rate to its share of the budget, if that has changed.
 #[inline(never)]
-pub fn adjust(ops: *mut bpf_sock_ops, state: &mut ConnectionState, time_ns: u64) {
+pub fn adjust(ops: *mut bpf_sock_ops, state: &mut ConnectionState, srtt_us: u32, time_ns: u64) {
     let Some(budget) = budget(state.bandwidth_rule) else {
         return;
     };
@@ -162,5 +169,11 @@ pub fn adjust(ops: *mut bpf_sock_ops, state: &mut ConnectionState, time_ns: u64)
         && set_option(ops, SOL_SOCKET, SO_MAX_PACING_RATE, rate as u32)
     {
         state.pacing_bytes_per_second = rate;
+    }
+    let clamp = cwnd_clamp(share(budget.rate_bytes_per_second, flows), srtt_us);
+    if clamp_differs(state.cwnd_clamp_segments, clamp)
+        && set_option(ops, SOL_TCP, TCP_BPF_SNDCWND_CLAMP, clamp)
+    {
+        state.cwnd_clamp_segments = clamp as u64;
     }
 }

@@ -356,7 +356,7 @@ fn round_trip(ops: *mut bpf_sock_ops) {
     if let Some(state) = CONNECTIONS.get(sk)
         && state.has(flag::PACED)
     {
-        pacing::adjust(ops, state, now());
+        pacing::adjust(ops, state, field!(ops, srtt_us) >> 3, now());
     }
 }
 

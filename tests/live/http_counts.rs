@@ -6,7 +6,7 @@ use weir_tests::{
     agent::{Agent, Options},
     gate::live,
     netns::Namespace,
-    server::{Place, nginx::Nginx, wrk},
+    server::{Place, h2load, nginx::Nginx, wrk},
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
@@ -47,6 +47,22 @@ fn a_saturated_edge_counts_what_nginx_served() {
 }
 
 #[test]
+fn every_request_is_counted_once() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::start();
+    let nginx = Nginx::start(Place::In(&host), SocketAddr::from(SERVER), LOCATIONS);
+    let sent = 300_000;
+    let answered = h2load::http1(Place::In(&host), nginx.address, "/hello", sent);
+    assert_eq!((answered, nginx.served()), (sent, sent));
+    let edges = agent.expect_calls(&[nginx.address.port()], sent);
+    assert_eq!(edges[0].errors, 0, "{:?}", edges[0]);
+    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+}
+
+#[test]
 fn at_full_rate_details_and_losses_add_up() {
     if !live() {
         return;
@@ -60,14 +76,12 @@ fn at_full_rate_details_and_losses_add_up() {
 
     let counted_before = agent.status().exchanges;
     let tap = agent.tap();
-    wrk::load(
-        Place::In(&host),
-        nginx.address,
-        "/hello",
-        wrk::Load::saturating(4),
-    );
-    agent.expect_served(&[nginx.address.port()], nginx.served());
+    let sent = 200_000;
+    h2load::http1(Place::In(&host), nginx.address, "/hello", sent);
+    assert_eq!(nginx.served(), sent);
+    agent.expect_calls(&[nginx.address.port()], sent);
     let counted = agent.status().exchanges - counted_before;
+    assert_eq!(counted, sent);
     let tapped = tap.finish();
 
     let lost = lost_details(&tapped.notices);

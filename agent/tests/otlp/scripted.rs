@@ -55,13 +55,14 @@ async fn grpc_retries_what_may_pass_and_counts_the_rest() {
     inbox.script.lock().expect("ok").extend([
         Reply::Refuse(Code::Unavailable),
         Reply::Busy(Code::ResourceExhausted, SECOND),
-        Reply::Partial(7),
+        Reply::Partial(1),
         Reply::Refuse(Code::InvalidArgument),
     ]);
     let receiver = Receiver::start(0, inbox, None).await;
     let (fixed, handle) = run(grpc(receiver.address.port())).await;
     let began = std::time::Instant::now();
-    fixed.publish(0..10);
+    // One exchange, two spans: more could be cut into batches at any place.
+    fixed.publish(0..1);
     eventually("the first batch", || {
         counts(&handle, "otlp_traces").sent > 0
     })
@@ -70,15 +71,15 @@ async fn grpc_retries_what_may_pass_and_counts_the_rest() {
     let seen = counts(&handle, "otlp_traces");
     assert_eq!(
         (seen.sent, seen.retries, lost(&handle, "partial")),
-        (13, 2, 7)
+        (1, 2, 1)
     );
-    fixed.publish(10..15);
-    eventually("the refusal", || lost(&handle, "refused") == 10).await;
+    fixed.publish(1..2);
+    eventually("the refusal", || lost(&handle, "refused") == 2).await;
     assert!(handle.state()["otlp_traces"].starts_with("InvalidArgument: scripted"));
-    fixed.publish(15..16);
-    eventually("the last", || counts(&handle, "otlp_traces").sent == 15).await;
+    fixed.publish(2..3);
+    eventually("the last", || counts(&handle, "otlp_traces").sent == 3).await;
     let numbers = receiver.inbox.numbers();
-    assert_eq!(numbers, (0..10).chain([15]).collect::<Vec<_>>());
+    assert_eq!(numbers, [0, 2]);
 }
 
 /// Seconds that the receiver is away; CI keeps it short, `WEIR_OUTAGE_SECONDS=60` does not.
@@ -175,7 +176,7 @@ async fn shutdown_sends_what_waits_or_counts_it() {
 async fn http_follows_status_retry_after_and_partial_success() {
     let partial = ExportTraceServiceResponse {
         partial_success: Some(ExportTracePartialSuccess {
-            rejected_spans: 4,
+            rejected_spans: 1,
             error_message: "scripted".into(),
         }),
     };
@@ -190,18 +191,19 @@ async fn http_follows_status_retry_after_and_partial_success() {
     config.otlp.compression = Some("gzip".into());
     let (fixed, handle) = run(config).await;
     let began = std::time::Instant::now();
-    fixed.publish(0..3);
+    // One exchange, two spans: more could be cut into batches at any place.
+    fixed.publish(0..1);
     eventually("the first batch", || {
-        counts(&handle, "otlp_traces").sent == 2
+        counts(&handle, "otlp_traces").sent == 1
     })
     .await;
     assert!(began.elapsed() >= SECOND, "Retry-After was not honoured");
     let seen = counts(&handle, "otlp_traces");
-    assert_eq!((seen.retries, lost(&handle, "partial")), (1, 4));
-    fixed.publish(3..6);
-    eventually("the refusal", || lost(&handle, "refused") == 6).await;
-    fixed.publish(6..8);
-    eventually("the last", || counts(&handle, "otlp_traces").sent == 6).await;
+    assert_eq!((seen.retries, lost(&handle, "partial")), (1, 1));
+    fixed.publish(1..2);
+    eventually("the refusal", || lost(&handle, "refused") == 2).await;
+    fixed.publish(2..3);
+    eventually("the last", || counts(&handle, "otlp_traces").sent == 3).await;
     let bodies = receiver.bodies("/v1/traces");
     let request = ExportTraceServiceRequest::decode(bodies[0].as_slice()).expect("protobuf");
     assert_eq!(request.resource_spans.len(), 2);

@@ -6,6 +6,7 @@ use std::{
     os::unix::net::UnixStream,
     process::Command,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use super::Place;
@@ -54,8 +55,22 @@ impl Nginx {
         }
     }
 
-    /// Requests that it has served over TCP since it was started.
+    /// Requests that it has served over TCP since it was started, once that number stands still:
+    /// a client that hangs up leaves requests in its sockets.
     pub fn served(&self) -> u64 {
+        let mut served = self.served_now();
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(100));
+            let again = self.served_now();
+            if again == served {
+                break;
+            }
+            served = again;
+        }
+        served
+    }
+
+    fn served_now(&self) -> u64 {
         let status = self.stub_status();
         let requests: u64 = status
             .lines()

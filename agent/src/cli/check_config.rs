@@ -17,7 +17,7 @@ A whole file:
   state = \"/var/lib/weir\"
   policies = \"/etc/weir/policies\"
   metrics = \"127.0.0.1:9464\"          # or \"off\"
-  detail_per_second = 20000
+  detail_per_second = 2000
   ring_bytes = 16777216
   [otlp]
   endpoint = \"http://127.0.0.1:4317\"

@@ -1,7 +1,7 @@
 //! The seams between the command line and the rooms that do the work without a socket: the
 //! daemon, the kernel room, replay. Each function is one call into its room.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal as _, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use rustix::thread::{CapabilitySet, capabilities};
@@ -37,7 +37,9 @@ const FLUSH: Duration = Duration::from_secs(3);
 pub fn run(config: Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
+        .with_ansi(color && std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();

@@ -10,7 +10,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("state", "state = \"/var/lib/weir\""),
     ("policies", "policies = \"/etc/weir/policies\""),
     ("metrics", "metrics = \"127.0.0.1:9464\" (or \"off\")"),
-    ("detail_per_second", "detail_per_second = 20000"),
+    ("detail_per_second", "detail_per_second = 2000"),
     (
         "ring_bytes",
         "ring_bytes = 16777216 (a power of two, 1 MiB to 1 GiB)",

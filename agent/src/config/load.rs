@@ -222,7 +222,7 @@ mod tests {
                 "detail_per_second = \"many\"\n",
                 1,
                 "detail_per_second",
-                "detail_per_second = 20000",
+                "detail_per_second = 2000",
             ),
             (
                 "ring",

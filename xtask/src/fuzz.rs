@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             folder.join("src").display()
         );
     }
-    // What the fuzzer finds goes to target/; the corpus in the repository is only read.
+    // What the fuzzer finds goes to target/; the seeds in the repository are only read.
     let found = paths::target().join("fuzz/corpus").join(target);
     fs::create_dir_all(&found).with_context(|| format!("create {}", found.display()))?;
     let mut cargo = sh::command(["cargo", "run", "--release", "--bin", target]);
@@ -47,14 +47,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(seconds) = arguments.seconds {
         cargo.arg(format!("-max_total_time={seconds}"));
     }
-    let dictionary = folder.join("http.dict");
+    let dictionary = folder.join("dict").join(format!("{target}.dict"));
     if dictionary.exists() {
         cargo.arg(format!("-dict={}", dictionary.display()));
     }
     cargo.arg(&found);
-    let corpus = folder.join("corpus").join(target);
-    if corpus.exists() {
-        cargo.arg(corpus);
+    let seeds = if target == "replay" {
+        paths::root().join("tests/replay/captures")
+    } else {
+        folder.join("seeds").join(target)
+    };
+    if seeds.exists() {
+        cargo.arg(seeds);
     }
     sh::step(&mut cargo)
 }

@@ -1,11 +1,6 @@
 //! Fuzzes `weir replay` with damaged captures.
 //!
-//! From `common/fuzz`, with the recorded captures as the beginning:
-//!
-//! ```text
-//! mkdir -p corpus/replay
-//! cargo run --release --features replay --bin replay -- -max_len=8192 corpus/replay ../../tests/replay/captures
-//! ```
+//! `cargo xtask fuzz replay` runs it, with the recorded captures as the beginning.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -25,8 +25,9 @@ pub(super) fn detect(
     request(window, from, to)
 }
 
+/// The same of a client's bytes alone, by what cannot be HTTP or TLS.
 #[inline(always)]
-fn request(window: &mut Window, from: usize, to: usize) -> u8 {
+pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }

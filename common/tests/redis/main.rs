@@ -179,3 +179,18 @@ fn a_missed_segment_is_a_loss_and_the_next_request_is_found() {
     assert_eq!(talk.lost, 1);
     assert!(talk.finished.len() >= 2, "{:?}", talk.out);
 }
+
+#[test]
+fn a_connection_older_than_its_observer_is_known_by_its_next_command() {
+    let mut talk = Talk::midstream();
+    talk.say(Server, b"$5\r\nhello\r\n");
+    talk.say(Client, b"the rest of a value\r\n");
+    talk.say(Client, GET.as_bytes());
+    talk.say(Server, b"+v\r\n");
+    talk.say(Client, GET.as_bytes());
+    talk.say(Server, b"-ERR no\r\n");
+    let talk = talk.end();
+    assert_eq!(talk.conversation.protocol, protocol::REDIS);
+    let statuses: Vec<_> = talk.finished.iter().map(|f| f.status).collect();
+    assert_eq!((statuses, talk.lost), (vec![1, 1000], 0));
+}

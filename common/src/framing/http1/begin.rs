@@ -6,6 +6,7 @@ use crate::{
     flow::protocol,
     framing::{
         conversation::{MAX_MISSES, Step, finish_message, lost},
+        detect,
         heads::{note_head, spare_head},
         line,
         stream::{Direction, phase},
@@ -129,6 +130,15 @@ fn look_for_head<L: Load>(
         direction.misses = 0;
         return step::MORE;
     }
+    if is_request && conversation.protocol == protocol::UNKNOWN {
+        let code = detect::request(&mut conversation.request.window, CARRY_BYTES, to);
+        if detect::is_framed(code) {
+            // Its own reader goes on at this very byte.
+            conversation.protocol = code;
+            return step::MORE;
+        }
+    }
+    let direction = conversation.direction_mut(is_request);
     direction.next = segment.end;
     if is_request {
         return missed_look(conversation);

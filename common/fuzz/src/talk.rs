@@ -1,0 +1,256 @@
+//! Feeds segments of any side, place and bytes to the framing of one protocol.
+//!
+//! What is asserted of every input: no panic, an end to every segment, no more exchanges than
+//! requests, each answered once and in order. Of inputs that are a stream without holes: cut
+//! anywhere, they give the same exchanges.
+
+use bytemuck::Zeroable;
+use libfuzzer_sys::Corpus;
+use weir_common::{
+    counter::Loss,
+    framing::{
+        advance,
+        http1::{Conversation, Finished, step},
+        window::CARRY_BYTES,
+    },
+};
+
+const CLIENT_ISN: u32 = u32::MAX - 300;
+const SERVER_ISN: u32 = u32::MAX - 700;
+
+/// Where a segment is put.
+enum Place {
+    Next,
+    Back(u32),
+    Ahead(u32),
+    Anywhere(u32),
+}
+
+struct Piece<'a> {
+    is_request: bool,
+    place: Place,
+    bytes: &'a [u8],
+    /// Bytes behind `bytes` that were cut off by the capture.
+    unseen: u32,
+}
+
+/// Reads segments from the fuzzer's bytes; whatever they are, they mean something.
+struct Pieces<'a>(&'a [u8]);
+
+impl<'a> Pieces<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn word(&mut self) -> Option<u32> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_le_bytes(*first))
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let kind = self.byte()?;
+        let len = usize::from(self.byte()?) * if kind & 0x40 == 0 { 1 } else { 4 };
+        let place = match kind >> 1 & 7 {
+            1 => Place::Back(u32::from(self.byte()?)),
+            2 => Place::Ahead(u32::from(self.byte()?)),
+            3 => Place::Anywhere(self.word()?),
+            _ => Place::Next,
+        };
+        let unseen = if kind & 0xb0 == 0xb0 {
+            self.word()? >> 2 >> (kind & 8)
+        } else {
+            0
+        };
+        let (bytes, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        Some(Piece {
+            is_request: kind & 1 == 0,
+            place,
+            bytes,
+            unseen,
+        })
+    }
+}
+
+struct Run {
+    conversation: Box<Conversation>,
+    at: [u32; 2],
+    time_ns: u64,
+    finished: Vec<Finished>,
+    lost: u64,
+}
+
+impl Run {
+    fn new(protocol: u8, midstream: bool) -> Self {
+        let mut conversation = Box::new(Conversation::zeroed());
+        conversation.protocol = protocol;
+        if midstream {
+            conversation.start_midstream();
+        } else {
+            conversation.start(CLIENT_ISN, SERVER_ISN);
+        }
+        Self {
+            conversation,
+            at: [CLIENT_ISN.wrapping_add(1), SERVER_ISN.wrapping_add(1)],
+            time_ns: 0,
+            finished: Vec::new(),
+            lost: 0,
+        }
+    }
+
+    fn take(&mut self, piece: &Piece<'_>) {
+        let at = &mut self.at[usize::from(!piece.is_request)];
+        let seq = match piece.place {
+            Place::Next => *at,
+            Place::Back(by) => at.wrapping_sub(by),
+            Place::Ahead(by) => at.wrapping_add(by),
+            Place::Anywhere(seq) => seq,
+        };
+        let len = piece.bytes.len() as u32 + piece.unseen;
+        *at = seq.wrapping_add(len);
+        self.segment(piece.is_request, seq, piece.bytes, len);
+    }
+
+    fn segment(&mut self, is_request: bool, seq: u32, bytes: &[u8], len: u32) {
+        self.time_ns += 1;
+        let conversation = &mut self.conversation;
+        if !conversation.locate(is_request, seq, len, self.time_ns) {
+            return;
+        }
+        let direction = if is_request {
+            &conversation.request
+        } else {
+            &conversation.response
+        };
+        let segment = direction.segment;
+        assert_eq!(segment.end - segment.offset, u64::from(len));
+        for _ in 0..bytes.len() * 2 + 64 {
+            match advance(conversation, is_request, &mut &*bytes) {
+                step::DONE => return self.check(),
+                step::MORE => {}
+                step::EXCHANGE => self.finished.push(conversation.finished),
+                code => {
+                    assert!(Loss::ALL.get((code - step::LOST) as usize).is_some());
+                    let missed = conversation.missed(is_request);
+                    assert_ne!(missed, 0);
+                    self.lost += missed;
+                }
+            }
+        }
+        panic!("no end over a segment of {len} bytes");
+    }
+
+    fn check(&self) {
+        let conversation = &self.conversation;
+        assert!(conversation.answered <= conversation.asked);
+        for direction in [&conversation.request, &conversation.response] {
+            assert!(usize::from(direction.carry_len) <= CARRY_BYTES);
+        }
+        assert!(conversation.head_skip() < 8 && conversation.head_len <= 256);
+    }
+
+    fn end(mut self) -> Self {
+        if self.conversation.close(self.time_ns) {
+            self.finished.push(self.conversation.finished);
+        }
+        while self.conversation.take_unanswered(self.time_ns) {
+            self.finished.push(self.conversation.finished);
+        }
+        assert!(self.finished.len() as u64 <= self.conversation.asked);
+        let ordinals = self.finished.iter().map(|finished| finished.ordinal);
+        assert!(ordinals.is_sorted_by(|a, b| a < b), "answered twice");
+        self
+    }
+}
+
+/// What must not depend on how a stream was cut.
+fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
+    let f = finished;
+    (
+        f.ordinal,
+        f.op,
+        f.offset,
+        f.request_bytes,
+        f.response_bytes,
+        f.status,
+        f.method,
+        f.until_close,
+    )
+}
+
+/// True if no line is longer than what is carried over a cut: longer ones are only looked at as
+/// far as they are seen.
+fn lines_are_short(bytes: &[u8]) -> bool {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .all(|line| line.len() < 90)
+}
+
+fn text(pieces: &[Piece<'_>]) -> String {
+    let side = |piece: &Piece<'_>| if piece.is_request { '>' } else { '<' };
+    let line = |piece: &Piece<'_>| format!("\n{} {}", side(piece), piece.bytes.escape_ascii());
+    pieces.iter().map(line).collect()
+}
+
+fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
+    let mut streams = [Vec::new(), Vec::new()];
+    let (mut whole, mut cut) = (Run::new(protocol, false), Run::new(protocol, false));
+    for piece in pieces {
+        streams[usize::from(!piece.is_request)].extend_from_slice(piece.bytes);
+        for (run, size) in [(&mut whole, piece.bytes.len()), (&mut cut, size)] {
+            for bytes in piece.bytes.chunks(size.max(1)) {
+                let (is_request, place, unseen) = (piece.is_request, Place::Next, 0);
+                run.take(&Piece {
+                    is_request,
+                    place,
+                    bytes,
+                    unseen,
+                });
+            }
+        }
+    }
+    if !streams.iter().all(|stream| lines_are_short(stream)) {
+        return;
+    }
+    let lost = [whole.lost, cut.lost].map(|lost| lost != 0);
+    assert_eq!(
+        lost[0],
+        lost[1],
+        "lost, whole and in pieces of {size}: {}",
+        text(pieces)
+    );
+    if lost[0] {
+        // A look for heads after a loss takes segments as they come.
+        return;
+    }
+    let (whole, cut) = (whole.end(), cut.end());
+    let [a, b] = [&whole, &cut].map(|run| run.finished.iter().map(facts).collect::<Vec<_>>());
+    assert_eq!(a, b, "whole and in pieces of {size}: {}", text(pieces));
+}
+
+/// Runs one input through the framing of a protocol (0: whatever its first bytes tell).
+pub fn run(protocol: u8, data: &[u8]) -> Corpus {
+    let Some((first, rest)) = data.split_first() else {
+        return Corpus::Reject;
+    };
+    let pieces: Vec<Piece<'_>> = Pieces(rest).collect();
+    let mut run = Run::new(protocol, first & 1 == 1);
+    for piece in &pieces {
+        run.take(piece);
+    }
+    run.end();
+    if pieces
+        .iter()
+        .all(|piece| matches!(piece.place, Place::Next) && piece.unseen == 0)
+    {
+        check_cuts(protocol, &pieces, 1 + usize::from(first >> 1));
+    }
+    Corpus::Keep
+}

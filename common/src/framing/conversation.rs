@@ -160,11 +160,19 @@ impl Conversation {
 
     /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.
     #[inline(always)]
+    #[expect(unsafe_code, reason = "a plain copy would be made one")]
     pub fn copy_head(&self, out: &mut [u64; HEAD_WORDS]) {
         if self.head_saved == 0 {
             self.request.window.copy_words(self.head_from as usize, out);
-        } else {
-            *out = self.head;
+            return;
+        }
+        let mut word = 0;
+        while word < HEAD_WORDS {
+            // By words: a plain copy becomes a call that moves bytes, which verifiers before 6.12
+            // walk anew on each path that leads here.
+            // SAFETY: a live, aligned word of ours.
+            out[word] = unsafe { core::ptr::read_volatile(&raw const self.head[word]) };
+            word += 1;
         }
     }
 

@@ -303,6 +303,11 @@ pub struct Control {
     pub bandwidth_active: u32,
     /// Draw at random below this → not sampled; 0 = every exchange goes to the detail lane.
     pub skip_threshold: u32,
+    /// Records that a CPU draws in an epoch before it draws more rarely, see [`crate::draw`];
+    /// 0 = no such bound.
+    pub records_per_epoch: u32,
+    /// Explicit padding.
+    pub _pad: u32,
     /// Exchanges slower than this always go to the detail lane, ns; 0 = no such bound.
     pub slow_ns: u64,
     /// Ring buffer bytes waiting above which the consumer is woken.
@@ -320,6 +325,8 @@ impl Control {
             policy_active: 0,
             bandwidth_active: 0,
             skip_threshold: 0,
+            records_per_epoch: 500,
+            _pad: 0,
             slow_ns: 0,
             wakeup_bytes: 0,
             object_hash: 0,

@@ -7,6 +7,7 @@
 //! # Layout
 //! - [`flow`]: who talks to whom: parties, edges, the per-socket record's identity half
 //! - [`connection`]: the per-socket record
+//! - [`draw`]: which exchanges go to the detail lane
 //! - [`event`]: records that cross the ring buffer
 //! - [`counter`]: exact-lane keys and values, latency histogram, loss reasons
 //! - [`policy`]: rule keys and [`policy::decide`], the one decision function
@@ -18,6 +19,7 @@
 
 pub mod connection;
 pub mod counter;
+pub mod draw;
 pub mod event;
 pub mod flow;
 pub mod framing;
@@ -25,7 +27,7 @@ pub mod pacing;
 pub mod policy;
 
 /// Version of every layout in this crate; the agent refuses pinned maps of another version.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Folds `bytes` into a 64-bit FNV-1a hash, starting from `seed`.
 ///

@@ -4,7 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
 use weir_common::{
     connection::{ConnectionState, flag},
     counter::{Loss, OpKey, OpValue, bucket_of},
-    event::{ExchangeRecord, exchange_flag, kind, why},
+    event::{Control, ExchangeRecord, exchange_flag, kind, why},
     flow::{protocol, role},
     framing::{
         conversation::{ANSWER_WORDS, Finished, HEAD_WORDS},
@@ -16,7 +16,7 @@ use weir_common::{
 use crate::{
     atomic,
     emit::{control, header, lost_on, reserve, submit},
-    maps::{OPS, ZERO_OP},
+    maps::{DRAWN, OPS, ZERO_OP},
 };
 
 /// Counts the exchange that was just completed, and tells it if the detail lane wants it.
@@ -103,7 +103,6 @@ fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool
         return (0, 0);
     };
     let mut why = 0;
-    let mut probability = u32::MAX;
     if value.named == 0 && has_head {
         why |= why::NEW_OPERATION;
     }
@@ -113,15 +112,29 @@ fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool
     if control.slow_ns != 0 && duration_ns > control.slow_ns {
         why |= why::SLOW;
     }
-    if control.skip_threshold == 0 {
-        return (why | why::SAMPLED, probability);
+    let probability = draw(control, finished.ended_ns);
+    if probability == 0 {
+        return (why, u32::MAX);
     }
+    (why | why::SAMPLED, probability)
+}
+
+/// Draws: the probability with which it was drawn, 0 if it was not.
+#[inline(always)]
+fn draw(control: &Control, time_ns: u64) -> u32 {
+    let Some(drawn) = DRAWN.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the pointer is this CPU's slot; an interrupt may draw a record too many.
+    let drawn = unsafe { &mut *drawn };
+    let keep = u32::MAX - control.skip_threshold;
+    let probability = drawn.probability(keep, control.records_per_epoch, time_ns);
     // SAFETY: the helper has no arguments.
-    if unsafe { bpf_get_prandom_u32() } >= control.skip_threshold {
-        why |= why::SAMPLED;
-        probability = u32::MAX - control.skip_threshold;
+    if probability != u32::MAX && unsafe { bpf_get_prandom_u32() } >= probability {
+        return 0;
     }
-    (why, probability)
+    drawn.records += 1;
+    probability
 }
 
 #[inline(always)]

@@ -9,6 +9,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     counter::{EdgeStats, Loss, OpKey, OpValue},
+    draw::Drawn,
     event::Control,
     flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
     pacing::Budget,
@@ -38,6 +39,10 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 /// Losses that belong to no edge, by reason.
 #[map]
 pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::COUNT as u32, 0);
+
+/// What each CPU has drawn for the detail lane.
+#[map]
+pub static DRAWN: PerCpuArray<Drawn> = PerCpuArray::with_max_entries(1, 0);
 
 /// Edges and their dense ids.
 #[map]

@@ -6,11 +6,16 @@ use crate::observe::model::Histogram;
 /// Share of the budget that slow exchanges may take beside the draw.
 const SLOW_SHARE: f64 = 0.25;
 
+/// A burst may take a second's budget in so many epochs (of 134 ms) before it is drawn from.
+const EPOCHS_AT_FULL_DRAW: f64 = 4.0;
+
 /// What the kernel programs are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Draw {
     /// [`weir_common::event::Control::skip_threshold`].
     pub skip_threshold: u32,
+    /// [`weir_common::event::Control::records_per_epoch`].
+    pub records_per_epoch: u32,
     /// [`weir_common::event::Control::slow_ns`].
     pub slow_ns: u64,
     /// Probability of the draw, 0 to 1, were nobody tapping.
@@ -23,9 +28,11 @@ pub struct Draw {
 /// latest second).
 pub fn draw(detail_per_second: u64, rate: f64, durations: &Histogram, tapped: bool) -> Draw {
     let budget = detail_per_second.max(1) as f64;
+    let records_per_epoch = (budget / EPOCHS_AT_FULL_DRAW).ceil() as u32;
     if rate <= budget {
         return Draw {
             skip_threshold: 0,
+            records_per_epoch: if tapped { 0 } else { records_per_epoch },
             slow_ns: 0,
             probability: 1.0,
         };
@@ -34,12 +41,14 @@ pub fn draw(detail_per_second: u64, rate: f64, durations: &Histogram, tapped: bo
     if tapped {
         return Draw {
             skip_threshold: 0,
+            records_per_epoch: 0,
             slow_ns: 0,
             probability,
         };
     }
     let slow_quantile = 1.0 - budget * SLOW_SHARE / rate;
     Draw {
+        records_per_epoch,
         skip_threshold: ((1.0 - probability) * f64::from(u32::MAX)) as u32,
         slow_ns: durations.percentile(slow_quantile).unwrap_or(0),
         probability,

@@ -90,6 +90,7 @@ impl Daemon {
             policy_active: u32::from(active.access),
             bandwidth_active: u32::from(active.bandwidth),
             skip_threshold: draw.skip_threshold,
+            records_per_epoch: draw.records_per_epoch,
             slow_ns: draw.slow_ns,
             wakeup_bytes: WAKEUP_BYTES,
             ..Control::initial()

@@ -26,6 +26,7 @@ pub const MAPS: &[&str] = &[
     "CONTROL",
     "EVENTS",
     "LOST",
+    "DRAWN",
     "EDGES",
     "EDGE_STATS",
     "OPS",

@@ -23,6 +23,7 @@ use crate::{
     connection::{settle_pair, tell},
     edge::{self, Totals},
     emit::{control, lost},
+    exchange,
     hook::readers,
     maps::{CALLS, CallKey},
     packet::{self, Packet, tcp_flag},
@@ -34,6 +35,9 @@ const PASS: i32 = 1;
 const DROP: i32 = 0;
 
 const SOCK_RAW: u32 = 3;
+
+/// What [`weir_scan`] answers instead of [`step::EXCHANGE`].
+const RECORDED: u32 = 5;
 
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;
@@ -103,7 +107,8 @@ pub extern "C" fn weir_begin(skb: *mut __sk_buff, is_request: u32, payload_at: u
     begin(&mut state.conversation, is_request != 0, &mut payload)
 }
 
-/// [`scan`] and [`conclude`] on the connection of an skb.
+/// [`scan`] and [`conclude`] on the connection of an skb. An exchange that this completes is
+/// recorded at once: a call of its own would have to find the connection again.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn weir_scan(skb: *mut __sk_buff, is_request: u32) -> u32 {
@@ -111,7 +116,12 @@ pub extern "C" fn weir_scan(skb: *mut __sk_buff, is_request: u32) -> u32 {
         return step::DONE;
     };
     let found = scan(&mut state.conversation, is_request != 0);
-    conclude(&mut state.conversation, is_request != 0, found)
+    let code = conclude(&mut state.conversation, is_request != 0, found);
+    if code != step::EXCHANGE {
+        return code;
+    }
+    exchange::record(state);
+    RECORDED
 }
 
 #[inline(always)]
@@ -176,8 +186,10 @@ fn walk(
         match code {
             step::DONE => return,
             step::MORE => {}
-            step::EXCHANGE => {
-                weir_record(skb);
+            step::EXCHANGE | RECORDED => {
+                if code == step::EXCHANGE {
+                    weir_record(skb);
+                }
                 if state.conversation.is_read(is_request) {
                     return;
                 }

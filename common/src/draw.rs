@@ -1,0 +1,79 @@
+//! Which exchanges go to the detail lane: a draw that grows rarer in a burst.
+//!
+//! The agent sets a probability once a second. What comes faster than it could foresee (load that
+//! begins at once) is held by a share per epoch and CPU: beyond it the probability falls by
+//! sixteen, again and again. Each record carries the probability with which it was drawn, so
+//! sums over records stay true.
+
+use bytemuck::{Pod, Zeroable};
+
+/// An epoch is so many nanoseconds as two to this power: 134 ms.
+pub const EPOCH_SHIFT: u32 = 27;
+
+/// What a CPU has drawn in its epoch; value of the `DRAWN` per-CPU array.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Drawn {
+    /// Epoch: monotonic time shifted by [`EPOCH_SHIFT`].
+    pub epoch: u64,
+    /// Records drawn in it.
+    pub records: u64,
+}
+
+impl Drawn {
+    /// Probability of the next draw in 1/2^32 (`u32::MAX` = always), for one that is `keep` while
+    /// an epoch has its share of `records_per_epoch`; 0 there means no bound.
+    #[inline(always)]
+    pub fn probability(&mut self, keep: u32, records_per_epoch: u32, time_ns: u64) -> u32 {
+        let epoch = time_ns >> EPOCH_SHIFT;
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.records = 0;
+        }
+        let share = records_per_epoch as u64;
+        if share == 0 || self.records < share {
+            keep
+        } else if self.records < share * 2 {
+            keep >> 4
+        } else {
+            keep >> 8
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_drawn_ever_more_rarely_and_an_epoch_begins_anew() {
+        let mut drawn = Drawn::default();
+        let second = 1_000_000_000;
+        for (records, expected) in [
+            (0, u32::MAX),
+            (9, u32::MAX),
+            (10, u32::MAX >> 4),
+            (20, u32::MAX >> 8),
+            (1_000, u32::MAX >> 8),
+        ] {
+            drawn.records = records;
+            drawn.epoch = second >> EPOCH_SHIFT;
+            assert_eq!(
+                drawn.probability(u32::MAX, 10, second),
+                expected,
+                "{records}"
+            );
+        }
+        assert_eq!(drawn.probability(7, 10, 2 * second), 7);
+        assert_eq!(drawn.records, 0);
+    }
+
+    #[test]
+    fn without_a_share_there_is_no_bound() {
+        let mut drawn = Drawn {
+            epoch: 0,
+            records: u64::MAX,
+        };
+        assert_eq!(drawn.probability(5, 0, 1), 5);
+    }
+}

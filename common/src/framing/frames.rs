@@ -101,6 +101,10 @@ pub fn advance<P: Protocol, L: Load>(
     if segment.end <= direction.next {
         return step::DONE;
     }
+    if direction.phase == phase::UNTIL_CLOSE {
+        direction.next = segment.end;
+        return step::DONE;
+    }
     if direction.phase == phase::RESYNC {
         // An answer means something only after a request that was seen.
         let early = !is_request && conversation.asked == conversation.answered;
@@ -120,6 +124,8 @@ pub fn advance<P: Protocol, L: Load>(
     }
     let direction = conversation.direction_mut(is_request);
     let Some((from, to)) = fill::<P, L>(direction, bytes) else {
+        // What cannot be read now will not be readable at the next call.
+        direction.next = segment.end;
         let missed = conversation.resynchronise();
         return lost(conversation, is_request, Loss::Unreadable, missed);
     };

@@ -130,6 +130,8 @@ pub fn advance<P: Protocol, L: Load>(
     }
     let direction = conversation.direction_mut(is_request);
     let Some((from, to)) = fill::<P, L>(direction, bytes) else {
+        // Or it would be tried again without an end.
+        direction.next = segment.end;
         let missed = conversation.resynchronise();
         return lost(conversation, is_request, Loss::Unreadable, missed);
     };

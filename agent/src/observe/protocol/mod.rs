@@ -6,6 +6,7 @@
 mod mysql;
 mod redis;
 mod sql;
+mod zookeeper;
 
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
 
@@ -27,6 +28,15 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
+        protocol::ZOOKEEPER => Some(zookeeper::read(record.head(), record.answer())),
+        _ => None,
+    }
+}
+
+/// Name of an operation whose key tells it, so that no head is needed.
+pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
+    match code {
+        protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,
     }
 }

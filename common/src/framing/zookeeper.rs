@@ -179,7 +179,7 @@ fn path_evidence(window: &Window, from: usize, frame: u32) -> u8 {
 /// A `ConnectRequest`: version 0, a time-out, a session and its password.
 #[inline(always)]
 fn connect_evidence(window: &Window, from: usize, to: usize, frame: u32) -> u8 {
-    if frame < CONNECT_BYTES || frame > CONNECT_BYTES + MAX_PASSWORD_BYTES + 1 {
+    if !(CONNECT_BYTES..=CONNECT_BYTES + MAX_PASSWORD_BYTES + 1).contains(&frame) {
         return protocol::TCP;
     }
     if to < from + 4 + CONNECT_BYTES as usize {
@@ -256,7 +256,7 @@ fn request(conversation: &mut Conversation, from: usize, to: usize) -> Frame {
             means: means::PART | means::UNTIL_CLOSE,
         };
     }
-    if len < REQUEST_HEADER_BYTES || len >= MAX_FRAME_BYTES {
+    if !(REQUEST_HEADER_BYTES..MAX_FRAME_BYTES).contains(&len) {
         return Frame::BAD;
     }
     if to < from + 12 {
@@ -306,7 +306,7 @@ fn answer(conversation: &mut Conversation, from: usize, to: usize) -> Frame {
     }
     let window = &conversation.response.window;
     let len = word_at(window, from);
-    if to >= from + 4 && (len < REPLY_HEADER_BYTES || len >= MAX_FRAME_BYTES) {
+    if to >= from + 4 && !(REPLY_HEADER_BYTES..MAX_FRAME_BYTES).contains(&len) {
         return Frame::BAD;
     }
     if to < from + 20 {

@@ -86,6 +86,7 @@ pub fn read(head: &[u8], answer: &[u8]) -> Meaning {
         op,
         operation,
         error: error(answer),
+        prepares: None,
     }
 }
 

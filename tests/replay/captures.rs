@@ -1,6 +1,6 @@
 //! What each recorded capture holds.
 
-use weir::observe::model::{Exchange, WorkloadKind};
+use weir::observe::model::WorkloadKind;
 
 use crate::{all_captures, capture, folder, replay, words};
 
@@ -121,67 +121,9 @@ fn heads_behind_the_snap_length_are_counted_as_lost() {
 }
 
 #[test]
-fn mysql() {
-    let (exchanges, report) = replay(&capture("mysql.pcap"));
-    let told = |exchange: &Exchange| {
-        assert_eq!(exchange.protocol, "mysql");
-        let error = exchange.error.as_deref().unwrap_or("ok");
-        format!("{} {error}", exchange.operation)
-    };
-    let told: Vec<String> = exchanges.iter().map(told).collect();
-    assert_eq!(
-        told,
-        [
-            "CONNECT ok",
-            "SET ok",
-            "INIT_DB ok",
-            "SELECT seq_1_to_9 ok",
-            "SELECT missing 1146",
-            "DO ok",
-            "CONNECT ok",
-            "SET ok",
-            "SET ok",
-            "PING ok",
-            "PREPARE SELECT seq_1_to_9 ok",
-            "RESET ok",
-            "SELECT seq_1_to_9 ok",
-            "RESET ok",
-            "SELECT seq_1_to_9 ok",
-        ]
-    );
-    assert!(report.lost.is_empty(), "{:?}", report.lost);
-}
-
-#[test]
 fn a_load_that_was_cut_off() {
     // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
     check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);
-}
-
-#[test]
-fn zookeeper() {
-    check(
-        "zookeeper.pcap",
-        &[
-            "connect - ",
-            "create - ",
-            "create - NodeExists",
-            "setData - ",
-            "setData - BadVersion",
-            "getData - ",
-            "getData - NoNode",
-            "exists - ",
-            "getData - ",
-            "exists - ",
-            "getChildren - ",
-            "multi - NodeExists",
-            "ping - ",
-            "delete - ",
-            "ruok - ",
-            "closeSession - ",
-        ],
-        &[],
-    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Records tests/replay/captures anew: real servers, clients and tcpdump in a network namespace of
+# Records tests/replay/captures anew: real nginx, curl, wrk and tcpdump in a network namespace of
 # its own. Needs root; leaves nothing behind. The tests need only its results, which are committed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -101,29 +101,5 @@ $enter python3 "$here/odd_client.py" 127.0.0.1 8080 midstream & client=$!
 while [ ! -e /tmp/weir-midstream ]; do sleep 0.1; done
 record midstream.pcap "$lo" wait "$client"
 rm -f /tmp/weir-midstream
-# MariaDB, with PyMySQL and MySQL's own connector.
-mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal \
-  --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"
-$enter mariadbd --no-defaults --user=root --datadir="$work/mysql" --socket="$work/mysql.sock" \
-  --bind-address=127.0.0.1 --port=3306 --skip-name-resolve \
-  --pid-file="$work/mysql.pid" 2>> "$work/mysql.log" & started+=($!)
-for _ in $(seq 100); do [ -e "$work/mysql.sock" ] && break; sleep 0.1; done
-record mysql.pcap "-i lo tcp port 3306" \
-  inside "$here/../../target/venv/bin/python" "$here/../servers/mysql_client.py" 127.0.0.1 3306 few
-
-mkdir "$work/zookeeper"
-cat > "$work/zoo.cfg" <<CONF
-tickTime=1000
-dataDir=$work/zookeeper
-clientPort=2181
-clientPortAddress=127.0.0.1
-admin.enableServer=false
-4lw.commands.whitelist=*
-CONF
-$enter java -Xmx64m -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
-  org.apache.zookeeper.server.quorum.QuorumPeerMain "$work/zoo.cfg" > "$work/zookeeper.log" & started+=($!)
-sleep 5
-record zookeeper.pcap "-i lo tcp port 2181" inside "$here/../../target/venv/bin/python" \
-  "$here/zookeeper_client.py" 127.0.0.1:2181
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

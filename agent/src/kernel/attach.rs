@@ -136,25 +136,11 @@ pub const HOOKS: &[Hook] = &[
         "exchanges",
     ),
     hook(
-        "mysql",
-        "weir_mysql",
-        Kind::Reader(protocol::MYSQL),
-        release(5, 10),
-        "exchanges of MySQL and MariaDB",
-    ),
-    hook(
         "redis",
         "weir_redis",
         Kind::Reader(protocol::REDIS),
         release(5, 10),
         "exchanges of Redis",
-    ),
-    hook(
-        "zookeeper",
-        "weir_zookeeper",
-        Kind::Reader(protocol::ZOOKEEPER),
-        release(5, 10),
-        "exchanges of ZooKeeper",
     ),
     hook(
         "exec",

@@ -1,8 +1,6 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
-use super::{
-    conversation::Conversation, line, mysql, redis, stream::Direction, window::Window, zookeeper,
-};
+use super::{conversation::Conversation, line, redis, window::Window};
 use crate::flow::protocol;
 
 /// The protocol of a connection whose first bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
@@ -19,31 +17,12 @@ pub(super) fn detect(
         return protocol::TLS;
     }
     if !is_request {
-        return greeting(conversation, from, to);
+        return protocol::TCP;
     }
     if to >= from + 8 && line::is_http2_preface(window, from) {
         return protocol::HTTP2;
     }
     request(window, from, to)
-}
-
-/// The same of a server's first bytes, where its client waits for them.
-#[inline(always)]
-fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
-    if conversation.request.highest != 0 {
-        return protocol::TCP;
-    }
-    mysql::greeting_evidence(&conversation.response.window, from, to)
-}
-
-/// The same of a client's bytes on a connection that is older than its observer.
-#[inline(always)]
-pub(super) fn resumed(window: &mut Window, from: usize, to: usize) -> u8 {
-    let code = request(window, from, to);
-    if code != protocol::TCP {
-        return code;
-    }
-    mysql::evidence(window, from, to)
 }
 
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
@@ -52,20 +31,7 @@ pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }
-    if window.byte(from) == 0 {
-        return zookeeper::evidence(window, from, to);
-    }
-    if zookeeper::is_word(window, from, to) {
-        return protocol::ZOOKEEPER;
-    }
     protocol::TCP
-}
-
-/// True if a connection begins with a word that is no HTTP, though its letters could become that.
-#[inline(always)]
-pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
-    let whole = direction.segment.offset == 0 && direction.segment.end == direction.next;
-    whole && zookeeper::is_word(&direction.window, from, to)
 }
 
 /// True for protocols that a reader of frames follows.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, mysql::Mysql, redis::Redis, zookeeper::ZooKeeper},
+    framing::{conversation::step, frames, redis::Redis},
 };
 
 use crate::{
@@ -18,10 +18,6 @@ use crate::{
 };
 
 const PASS: i32 = 1;
-
-/// How many frames or windows full of them a run walks: enough for the largest segments that
-/// loopback makes (131,018 bytes) where a protocol passes over small frames by the window.
-const FRAME_STEPS: u32 = 2 * STEPS;
 
 /// Jumps to the reader of a protocol. Comes back only where this kernel did not take it.
 #[inline(always)]
@@ -61,7 +57,7 @@ fn read(
         return PASS;
     }
     let mut steps = 0;
-    while steps < FRAME_STEPS {
+    while steps < STEPS {
         match advance(skb, is_request as u32, packet.payload_at) {
             step::DONE => return PASS,
             step::MORE => {}
@@ -108,11 +104,4 @@ macro_rules! reader {
     };
 }
 
-reader!(weir_mysql, weir_mysql_in, weir_mysql_out, Mysql);
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);
-reader!(
-    weir_zookeeper,
-    weir_zookeeper_in,
-    weir_zookeeper_out,
-    ZooKeeper
-);

@@ -2,12 +2,10 @@
 
 pub mod collector;
 pub mod h2load;
-pub mod mysql;
 pub mod nginx;
 pub mod python;
 pub mod redis;
 pub mod wrk;
-pub mod zookeeper;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},

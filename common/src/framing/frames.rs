@@ -120,6 +120,8 @@ pub fn advance<P: Protocol, L: Load>(
     }
     let direction = conversation.direction_mut(is_request);
     let Some((from, to)) = fill::<P, L>(direction, bytes) else {
+        // What cannot be read now will not be readable at the next call.
+        direction.next = segment.end;
         let missed = conversation.resynchronise();
         return lost(conversation, is_request, Loss::Unreadable, missed);
     };

@@ -7,6 +7,7 @@
 //! # Layout
 //! - [`flow`]: who talks to whom: parties, edges, the per-socket record's identity half
 //! - [`connection`]: the per-socket record
+//! - [`datagram`]: queries in datagrams that wait for their answer
 //! - [`event`]: records that cross the ring buffer
 //! - [`counter`]: exact-lane keys and values, latency histogram, loss reasons
 //! - [`policy`]: rule keys and [`policy::decide`], the one decision function
@@ -18,6 +19,7 @@
 
 pub mod connection;
 pub mod counter;
+pub mod datagram;
 pub mod event;
 pub mod flow;
 pub mod framing;

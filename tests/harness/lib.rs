@@ -6,6 +6,7 @@
 //! - [`process`], [`scratch`]: children and folders that vanish with their handle
 //! - [`server`]: nginx, Redis, MariaDB, HTTP services in Python, Prometheus, OTLP receivers
 //! - [`agent`], [`answer`]: the `weir` under test and the shapes that its answers promise
+//! - [`deeds`]: what clients say that they did, against what weir tells
 //! - [`client`], [`bulk`]: what plain clients cannot do: split heads, steady streams, exact windows
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,7 @@ pub mod agent;
 pub mod answer;
 pub mod bulk;
 pub mod client;
+pub mod deeds;
 pub mod gate;
 pub mod kernel;
 pub mod netns;

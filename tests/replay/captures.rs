@@ -120,6 +120,55 @@ fn heads_behind_the_snap_length_are_counted_as_lost() {
     check("snaplen-cuts-heads.pcap", &[], &[("unreadable", 2)]);
 }
 
+/// Checks protocol, operations and kinds of failure of a capture that lost nothing.
+fn check_operations(name: &str, protocol: &str, expected: &[&str]) {
+    let (exchanges, report) = replay(&capture(name));
+    let told = |exchange: &Exchange| {
+        assert_eq!(exchange.protocol, protocol);
+        let error = exchange.error.as_deref().unwrap_or("ok");
+        format!("{} {error}", exchange.operation)
+    };
+    let found: Vec<String> = exchanges.iter().map(told).collect();
+    assert_eq!(found, expected, "{name}");
+    assert!(report.lost.is_empty(), "{name}: {:?}", report.lost);
+}
+
+#[test]
+fn memcached() {
+    check_operations(
+        "memcached.pcap",
+        "memcached",
+        &[
+            "SET ok",
+            "GET ok",
+            "INCR CLIENT_ERROR",
+            "GET ok",
+            "_OTHER ERROR",
+            "MG ok",
+            "SET ok",
+            "GETKQ ok",
+        ],
+    );
+}
+
+#[test]
+fn mongodb() {
+    check_operations(
+        "mongodb.pcap",
+        "mongodb",
+        &[
+            "ismaster ok",
+            "ismaster ok",
+            "insert few ok",
+            "insert few DuplicateKey",
+            "find few ok",
+            "nosuchcommand CommandNotFound",
+            "drop few ok",
+            "endSessions ok",
+        ],
+    );
+}
+
 #[test]
 fn mysql() {
     let (exchanges, report) = replay(&capture("mysql.pcap"));

@@ -125,5 +125,16 @@ $enter java -Xmx64m -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
 sleep 5
 record zookeeper.pcap "-i lo tcp port 2181" inside "$here/../../target/venv/bin/python" \
   "$here/zookeeper_client.py" 127.0.0.1:2181
+# Memcached and MongoDB's wire protocol, each with its clients.
+python=$here/../../target/venv/bin
+$enter memcached -u root -U 0 -l 127.0.0.1 -p 11211 & started+=($!)
+mkdir "$work/mongodb"
+$enter "$python/secantusd-py" --host 127.0.0.1 --port 27017 --storage-path "$work/mongodb" \
+  2> "$work/mongodb.log" & started+=($!)
+sleep 4
+record memcached.pcap "-i lo tcp port 11211" \
+  inside "$python/python" "$here/../servers/memcached_client.py" 127.0.0.1 11211 few
+record mongodb.pcap "-i lo tcp port 27017" \
+  inside "$python/python" "$here/../servers/mongodb_client.py" 127.0.0.1 27017 few
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

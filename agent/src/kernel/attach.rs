@@ -157,6 +157,20 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of ZooKeeper",
     ),
     hook(
+        "mongodb",
+        "weir_mongodb",
+        Kind::Reader(protocol::MONGODB),
+        release(5, 10),
+        "exchanges of MongoDB",
+    ),
+    hook(
+        "memcached",
+        "weir_memcached",
+        Kind::Reader(protocol::MEMCACHED),
+        release(5, 10),
+        "exchanges of Memcached",
+    ),
+    hook(
         "exec",
         "weir_exec",
         Kind::Tracepoint("sched_process_exec"),

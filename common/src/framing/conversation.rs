@@ -138,6 +138,8 @@ pub mod step {
     pub const EXCHANGE: u32 = 2;
     /// Lines wait in the window: [`super::http1::scan`] is next.
     pub const SCAN: u32 = 3;
+    /// These bytes are no HTTP: [`super::http1::recognise`] is next.
+    pub const DETECT: u32 = 4;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;
@@ -236,6 +238,18 @@ impl Conversation {
     pub fn turn_opaque(&mut self, protocol: u8) {
         self.protocol = protocol;
         self.opaque = 1;
+    }
+
+    /// [`Direction::id`] of the request that is answered next; 0 if it is not remembered.
+    #[inline(always)]
+    pub fn awaited(&self) -> u32 {
+        let ordinal = self.answered.wrapping_add(1);
+        let pending = &self.pending[ordinal as usize & (MAX_PENDING - 1)];
+        if pending.ordinal == ordinal {
+            pending.id
+        } else {
+            0
+        }
     }
 
     /// Finds a segment's place and takes it under the reader; false when there is nothing to do:

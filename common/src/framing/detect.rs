@@ -1,12 +1,16 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
 use super::{
-    conversation::Conversation, line, mysql, redis, stream::Direction, window::Window, zookeeper,
+    conversation::Conversation,
+    line, memcached, mongodb, mysql, redis,
+    stream::{Direction, phase},
+    window::Window,
+    zookeeper,
 };
 use crate::flow::protocol;
 
-/// The protocol of a connection whose first bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
-/// bytes may tell, [`protocol::TCP`] if nothing is known of them.
+/// The protocol of a connection whose bytes are no HTTP/1: [`protocol::UNKNOWN`] if more bytes may
+/// tell, [`protocol::TCP`] if nothing is known of them.
 #[inline(always)]
 pub(super) fn detect(
     conversation: &mut Conversation,
@@ -14,17 +18,40 @@ pub(super) fn detect(
     from: usize,
     to: usize,
 ) -> u8 {
-    let window = &mut conversation.direction_mut(is_request).window;
+    let direction = conversation.direction_mut(is_request);
+    let resumed = direction.phase == phase::RESYNC;
+    let is_word = is_request && is_word(direction, from, to);
+    let window = &mut direction.window;
+    // First, because a length may look like the first byte of anything.
+    let code = if is_request {
+        mongodb::evidence(window, from, to)
+    } else {
+        protocol::TCP
+    };
+    if code == protocol::MONGODB {
+        return code;
+    }
     if line::is_tls_handshake(window, from) {
         return protocol::TLS;
     }
     if !is_request {
         return greeting(conversation, from, to);
     }
+    if code == protocol::UNKNOWN {
+        return code;
+    }
     if to >= from + 8 && line::is_http2_preface(window, from) {
         return protocol::HTTP2;
     }
-    request(window, from, to)
+    if is_word {
+        return protocol::ZOOKEEPER;
+    }
+    let code = request(window, from, to);
+    if code == protocol::TCP && resumed {
+        // On a connection that is older than its observer.
+        return mysql::evidence(window, from, to);
+    }
+    code
 }
 
 /// The same of a server's first bytes, where its client waits for them.
@@ -36,29 +63,16 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
     mysql::greeting_evidence(&conversation.response.window, from, to)
 }
 
-/// The same of a client's bytes on a connection that is older than its observer.
-#[inline(always)]
-pub(super) fn resumed(window: &mut Window, from: usize, to: usize) -> u8 {
-    let code = request(window, from, to);
-    if code != protocol::TCP {
-        return code;
-    }
-    mysql::evidence(window, from, to)
-}
-
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
 #[inline(always)]
-pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
+fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }
     if window.byte(from) == 0 {
         return zookeeper::evidence(window, from, to);
     }
-    if zookeeper::is_word(window, from, to) {
-        return protocol::ZOOKEEPER;
-    }
-    protocol::TCP
+    memcached::evidence(window, from, to)
 }
 
 /// True if a connection begins with a word that is no HTTP, though its letters could become that.

@@ -136,6 +136,12 @@ pub fn advance<P: Protocol, L: Load>(
         return lost(conversation, is_request, Loss::Unreadable, missed);
     };
     let frame = P::read(conversation, is_request, from, to);
+    // The ways that led here are of no matter to the verifier.
+    let window = &mut conversation.direction_mut(is_request).window;
+    let frame = Frame {
+        len: window.forget(frame.len as usize) as u64,
+        means: window.forget(frame.means as usize) as u32,
+    };
     act(conversation, is_request, frame, from, to)
 }
 
@@ -189,8 +195,13 @@ fn act(
     let start = direction
         .next
         .wrapping_sub((CARRY_BYTES as u64).wrapping_sub(from as u64));
-    direction.carry_len = 0;
-    direction.next = start.wrapping_add(frame.len);
+    if frame.means & means::END == 0 && frame.len < (CARRY_BYTES as u64).wrapping_sub(from as u64) {
+        // What follows it was carried as well, and stays so.
+        direction.carry_len = direction.carry_len.wrapping_sub(frame.len as u8);
+    } else {
+        direction.carry_len = 0;
+        direction.next = start.wrapping_add(frame.len);
+    }
     if frame.means & means::ASIDE != 0 {
         return more(direction);
     }

@@ -18,6 +18,8 @@ pub mod frames;
 mod heads;
 pub mod http1;
 mod line;
+pub mod memcached;
+pub mod mongodb;
 pub mod mysql;
 pub mod operation;
 mod pairing;
@@ -43,6 +45,12 @@ pub fn advance<L: window::Load>(
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         protocol::ZOOKEEPER => {
             frames::advance::<zookeeper::ZooKeeper, L>(conversation, is_request, bytes)
+        }
+        protocol::MONGODB => {
+            frames::advance::<mongodb::MongoDb, L>(conversation, is_request, bytes)
+        }
+        protocol::MEMCACHED => {
+            frames::advance::<memcached::Memcached, L>(conversation, is_request, bytes)
         }
         _ => http1::advance(conversation, is_request, bytes),
     }

@@ -190,19 +190,16 @@ impl Window {
         }
     }
 
-    /// Takes the last byte out of the carried part.
+    /// Takes the last `count` bytes off the carried part: those before them move up.
     #[inline(always)]
-    pub fn uncarry_byte(&mut self) {
-        let mut word = CARRY_BYTES / 8;
-        while word != 0 {
-            word -= 1;
-            // Descending order reads the byte before each word ahead of its being overwritten.
-            let before = if word == 0 {
-                0
-            } else {
-                self.words[word - 1] >> 56
-            };
-            self.words[word] = (self.words[word] << 8) | before;
+    pub fn uncarry(&mut self, count: usize) {
+        let mut i = 0;
+        while i < CARRY_BYTES / 8 {
+            // Descending order reads each word before it is overwritten.
+            let word = CARRY_BYTES / 8 - 1 - i;
+            let value = self.u64_at((word * 8).wrapping_sub(count));
+            self.words[word & (WORDS - 1)] = value;
+            i += 1;
         }
     }
 
@@ -304,9 +301,9 @@ mod tests {
         for (i, byte) in expected.iter().enumerate() {
             assert_eq!(window.byte(i), *byte);
         }
-        window.uncarry_byte();
-        for (i, byte) in expected[..CARRY_BYTES - 1].iter().enumerate() {
-            assert_eq!(window.byte(i + 1), *byte);
+        window.uncarry(21);
+        for (i, byte) in expected[..CARRY_BYTES - 21].iter().enumerate() {
+            assert_eq!(window.byte(i + 21), *byte);
         }
     }
 }

@@ -7,7 +7,10 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, mysql::Mysql, redis::Redis, zookeeper::ZooKeeper},
+    framing::{
+        conversation::step, frames, memcached::Memcached, mongodb::MongoDb, mysql::Mysql,
+        redis::Redis, zookeeper::ZooKeeper,
+    },
 };
 
 use crate::{
@@ -115,4 +118,11 @@ reader!(
     weir_zookeeper_in,
     weir_zookeeper_out,
     ZooKeeper
+);
+reader!(weir_mongodb, weir_mongodb_in, weir_mongodb_out, MongoDb);
+reader!(
+    weir_memcached,
+    weir_memcached_in,
+    weir_memcached_out,
+    Memcached
 );

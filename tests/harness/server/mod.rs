@@ -2,6 +2,8 @@
 
 pub mod collector;
 pub mod h2load;
+pub mod memcached;
+pub mod mongodb;
 pub mod mysql;
 pub mod nginx;
 pub mod python;
@@ -105,6 +107,18 @@ pub fn python_package(file: &str) -> PathBuf {
                 lib.display()
             )
         })
+}
+
+/// A command that runs `tests/servers/SCRIPT HOST PORT SCENARIO` as the service `shop`.
+pub fn python_client(place: Place, script: &str, server: SocketAddr, scenario: &str) -> Command {
+    let python = workspace().join("target/venv/bin/python");
+    let mut command = place.command(&python.display().to_string(), "shop");
+    command
+        .arg(workspace().join("tests/servers").join(script))
+        .arg(server.ip().to_string())
+        .arg(server.port().to_string())
+        .arg(scenario);
+    command
 }
 
 /// A program that `cargo xtask setup` took from another Debian suite.

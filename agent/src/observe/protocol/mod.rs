@@ -3,6 +3,8 @@
 //! The kernel knows an operation by a hash; here it gets its name. Only what names the operation
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
+mod memcached;
+mod mongodb;
 mod mysql;
 mod redis;
 mod sql;
@@ -26,6 +28,8 @@ pub struct Meaning {
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
+        protocol::MEMCACHED => Some(memcached::read(record.op, record.answer())),
+        protocol::MONGODB => Some(mongodb::read(record.head(), record.answer())),
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         protocol::ZOOKEEPER => Some(zookeeper::read(record.head(), record.answer())),
@@ -36,6 +40,7 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
 /// Name of an operation whose key tells it, so that no head is needed.
 pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
     match code {
+        protocol::MEMCACHED => memcached::name_of(op),
         protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,
     }

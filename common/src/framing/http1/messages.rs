@@ -8,9 +8,8 @@ use crate::{
         conversation::{
             Step, body_of, exchange_or_orphan, finish_message, finish_response, lost, more,
         },
-        detect::{self, detect, is_framed},
-        line,
-        stream::{Direction, head_flag, phase},
+        detect, line, mongodb,
+        stream::{head_flag, phase},
         window::CARRY_BYTES,
     },
 };
@@ -23,6 +22,13 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
     let in_trailers = direction.phase == phase::TRAILERS;
     // `next` stands where the data part begins, so a position maps by this difference.
     let base = direction.next.wrapping_sub(CARRY_BYTES as u64);
+    let empty_line = found == found::NEXT && direction.phase == phase::START_LINE;
+    let found = if empty_line && is_request && may_be_binary(conversation, from, to) {
+        found::BAD
+    } else {
+        found
+    };
+    let direction = conversation.direction_mut(is_request);
     match found {
         found::OPEN => {
             direction.next = base.wrapping_add(to as u64);
@@ -50,6 +56,13 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
     }
 }
 
+/// True if what seems to be an empty line may be a length that has a line feed for a byte.
+#[inline(always)]
+fn may_be_binary(conversation: &Conversation, from: usize, to: usize) -> bool {
+    conversation.protocol == protocol::UNKNOWN
+        && mongodb::evidence(&conversation.request.window, from, to) != protocol::TCP
+}
+
 /// A segment ended in a first line: goes on, unless that line cannot become HTTP.
 #[inline(always)]
 fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
@@ -63,64 +76,26 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
         } else {
             line::may_begin_response(&direction.window, start, len)
         };
-        if is_request && detect::is_word(direction, start, CARRY_BYTES) {
-            conversation.protocol = protocol::ZOOKEEPER;
-            return reread(&mut conversation.request, start, len);
-        }
-        if !may {
+        let is_word = is_request && detect::is_word(direction, start, CARRY_BYTES);
+        if is_word || !may {
             return not_http(conversation, is_request, start, len);
         }
     }
     more(conversation.direction_mut(is_request))
 }
 
-/// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
+/// Bytes that are no HTTP: of a first message something else may know them, a later one is a loss.
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
-    let in_first_line = conversation.direction_mut(is_request).phase == phase::START_LINE;
-    if conversation.protocol != protocol::UNKNOWN || !in_first_line {
-        let missed = conversation.resynchronise();
-        return lost(conversation, is_request, Loss::Malformed, missed);
-    }
-    let found = detect(conversation, is_request, from, from.wrapping_add(len));
-    if found != protocol::UNKNOWN && !is_framed(found) {
-        conversation.turn_opaque(found);
-        return step::DONE;
-    }
+    let unknown = conversation.protocol == protocol::UNKNOWN;
     let direction = conversation.direction_mut(is_request);
-    if found == protocol::UNKNOWN {
-        return undecided(direction, from, len);
+    if unknown && direction.phase == phase::START_LINE {
+        direction.scan_from = from as u32;
+        direction.scan_end = from.wrapping_add(len) as u64;
+        return step::DETECT;
     }
-    conversation.protocol = found;
-    reread(conversation.direction_mut(is_request), from, len)
-}
-
-/// The first bytes tell nothing yet: carries them over to the next segment.
-#[inline(always)]
-fn undecided(direction: &mut Direction, from: usize, len: usize) -> Step {
-    let to = from.wrapping_add(len);
-    if to != CARRY_BYTES && len < CARRY_BYTES {
-        direction.window.carry_from(to);
-        direction.carry_len = len as u8;
-    }
-    more(direction)
-}
-
-/// The bytes are for another reader: makes them unread. Those of earlier segments are carried; of
-/// bytes that were carried already the last one, so that there is something to read.
-#[inline(always)]
-fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
-    let new = from.wrapping_add(len).wrapping_sub(CARRY_BYTES);
-    let (new, carried) = if new == 0 && len != 0 {
-        direction.window.uncarry_byte();
-        (1, len.wrapping_sub(1))
-    } else {
-        (new, CARRY_BYTES.wrapping_sub(from))
-    };
-    direction.next = direction.next.wrapping_sub(new as u64);
-    direction.carry_len = carried as u8;
-    direction.head_flags = 0;
-    more(direction)
+    let missed = conversation.resynchronise();
+    lost(conversation, is_request, Loss::Malformed, missed)
 }
 
 #[inline(always)]

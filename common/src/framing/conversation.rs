@@ -2,10 +2,14 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::stream::{Direction, Segment, phase};
+use super::{
+    http2::Http2Direction,
+    stream::{Direction, Segment, phase},
+};
 use crate::{
     counter::Loss,
     event::{ANSWER_BYTES, HEAD_BYTES},
+    flow::protocol,
 };
 
 /// How many unanswered requests of a connection are remembered.
@@ -77,6 +81,10 @@ pub struct Conversation {
     pub answer: [u64; ANSWER_WORDS],
     /// See `answer`.
     pub answer_skip: u64,
+    /// HTTP/2 only: where the walk over frames stands, client to server.
+    pub http2_request: Http2Direction,
+    /// The same, server to client.
+    pub http2_response: Http2Direction,
 }
 
 /// A request with its complete response.
@@ -119,6 +127,8 @@ pub mod step {
     pub const EXCHANGE: u32 = 2;
     /// Lines wait in the window: [`super::http1::scan`] is next.
     pub const SCAN: u32 = 3;
+    /// A piece of a header block is in the window ([`super::http2::piece`]). Call again.
+    pub const PIECE: u32 = 4;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;
@@ -223,6 +233,15 @@ impl Conversation {
         }
     }
 
+    #[inline(always)]
+    pub(in crate::framing) fn http2_mut(&mut self, is_request: bool) -> &mut Http2Direction {
+        if is_request {
+            &mut self.http2_request
+        } else {
+            &mut self.http2_response
+        }
+    }
+
     /// The connection ended: a response that lasts until then is complete. True if that finished
     /// an exchange.
     #[inline(always)]
@@ -238,7 +257,9 @@ impl Conversation {
     /// Finishes the oldest request that will never be answered; false if there is none.
     #[inline(always)]
     pub fn take_unanswered(&mut self, time_ns: u64) -> bool {
-        if self.opaque != 0 || self.outstanding() == 0 {
+        // The requests of HTTP/2 are streams, which end in any order: they are only counted.
+        let by_stream = self.protocol == protocol::HTTP2;
+        if self.opaque != 0 || self.outstanding() == 0 || by_stream {
             return false;
         }
         self.response.status = 0;

@@ -17,6 +17,7 @@ pub mod detect;
 pub mod frames;
 mod heads;
 pub mod http1;
+pub mod http2;
 mod line;
 pub mod operation;
 pub mod redis;
@@ -29,12 +30,14 @@ use crate::flow::protocol;
 /// [`conversation::step::DONE`], within a bound of your own.
 ///
 /// The kernel calls the parts of this one by one, see `hook/cgroup_skb.rs`.
-pub fn advance<L: window::Load>(
+pub fn advance<S: http2::Streams, L: window::Load>(
     conversation: &mut conversation::Conversation,
+    streams: &mut S,
     is_request: bool,
     bytes: &mut L,
 ) -> u32 {
     match conversation.protocol {
+        protocol::HTTP2 => http2::advance(conversation, streams, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),
     }

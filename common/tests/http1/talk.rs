@@ -1,10 +1,15 @@
 //! Feeds segments to the framing and writes down what comes out, as short words.
 
 use bytemuck::Zeroable;
+use std::collections::HashMap;
+
 use weir_common::{
     counter::Loss,
-    framing::advance,
-    framing::http1::{Conversation, Finished, HEAD_WORDS, method, step},
+    framing::{
+        advance,
+        http1::{Conversation, Finished, HEAD_WORDS, method, step},
+        http2::{Stream, Streams, piece},
+    },
 };
 
 /// Client's initial sequence number: its stream wraps around after 20 bytes.
@@ -39,6 +44,28 @@ pub struct Talk {
     pub lost: u64,
     /// The heads that were at hand when their exchanges were complete.
     pub heads: Vec<(u64, String)>,
+    /// Open streams, of HTTP/2.
+    pub streams: Table,
+    /// Pieces of header blocks: side, stream, bytes, where the block begins and ends.
+    pub pieces: Vec<(Side, u32, Vec<u8>, [bool; 2])>,
+}
+
+/// Streams of one connection.
+#[derive(Default)]
+pub struct Table(pub HashMap<u32, Stream>);
+
+impl Streams for Table {
+    fn get(&mut self, stream: u32) -> Option<&mut Stream> {
+        self.0.get_mut(&stream)
+    }
+
+    fn insert(&mut self, stream: u32, value: &Stream) -> bool {
+        self.0.insert(stream, *value).is_none()
+    }
+
+    fn remove(&mut self, stream: u32) {
+        self.0.remove(&stream);
+    }
 }
 
 impl Talk {
@@ -62,6 +89,8 @@ impl Talk {
             finished: Vec::new(),
             lost: 0,
             heads: Vec::new(),
+            streams: Table::default(),
+            pieces: Vec::new(),
         }
     }
 
@@ -101,10 +130,12 @@ impl Talk {
 
     fn walk(&mut self, is_request: bool, bytes: &[u8]) {
         for _ in 0..MAX_STEPS {
-            match advance(&mut self.conversation, is_request, &mut { bytes }) {
+            let (conversation, streams) = (&mut self.conversation, &mut self.streams);
+            match advance(conversation, streams, is_request, &mut { bytes }) {
                 step::DONE => return,
                 step::MORE => {}
                 step::EXCHANGE => self.note(),
+                step::PIECE => self.note_piece(is_request),
                 code => {
                     let reason = Loss::ALL[(code - step::LOST) as usize];
                     let missed = self.conversation.missed(is_request);
@@ -114,6 +145,19 @@ impl Talk {
             }
         }
         panic!("no end after {MAX_STEPS} steps over one segment");
+    }
+
+    fn note_piece(&mut self, is_request: bool) {
+        let piece = piece(&mut self.conversation, is_request);
+        let (side, direction) = if is_request {
+            (Client, &self.conversation.request)
+        } else {
+            (Server, &self.conversation.response)
+        };
+        let bytes = (0..piece.len).map(|i| direction.window.byte(piece.from + i));
+        let ends = [piece.begins, piece.ends];
+        self.pieces
+            .push((side, piece.stream, bytes.collect(), ends));
     }
 
     fn head(&self) -> String {

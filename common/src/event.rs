@@ -16,6 +16,10 @@ pub mod kind {
     pub const VERDICT: u32 = 3;
     /// [`super::ProcessRecord`].
     pub const PROCESS: u32 = 4;
+    /// [`super::PieceRecord`] of [`super::SMALL_PIECE_BYTES`].
+    pub const SMALL_PIECE: u32 = 5;
+    /// [`super::PieceRecord`] of [`super::LARGE_PIECE_BYTES`].
+    pub const LARGE_PIECE: u32 = 6;
 }
 
 /// First bytes of every record.
@@ -72,7 +76,8 @@ pub struct ExchangeRecord {
     pub header: Header,
     /// Socket cookie of the counting end.
     pub cookie: u64,
-    /// Operation hash, see [`crate::counter::OpKey::op`].
+    /// Operation hash, see [`crate::counter::OpKey::op`]; of HTTP/2 the stream, whose header
+    /// blocks tell the operation.
     pub op: u64,
     /// Offset of the request's first byte in the client's byte stream.
     pub request_offset: u64,
@@ -148,6 +153,57 @@ impl ExchangeRecord {
         let from = self.answer_skip as usize;
         let to = from + self.answer_len as usize;
         self.answer.get(from..to).unwrap_or(&[])
+    }
+}
+
+/// Bytes of a [`PieceRecord`] that holds most header blocks.
+pub const SMALL_PIECE_BYTES: usize = 136;
+
+/// Bytes of a [`PieceRecord`] that holds whatever the framing reads at once.
+pub const LARGE_PIECE_BYTES: usize = 504;
+
+/// Bits of [`PieceRecord::flags`].
+pub mod piece_flag {
+    /// The client said it.
+    pub const REQUEST: u8 = 1;
+    /// It begins its block.
+    pub const BEGINS: u8 = 2;
+    /// It ends its block.
+    pub const ENDS: u8 = 4;
+    /// Its block belongs to a push promise.
+    pub const PROMISE: u8 = 8;
+}
+
+/// A piece of a header block of HTTP/2, in the order in which the blocks were sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct PieceRecord<const N: usize> {
+    /// Common part.
+    pub header: Header,
+    /// Socket cookie of the counting end.
+    pub cookie: u64,
+    /// Stream identifier.
+    pub stream: u32,
+    /// Which piece of its direction this is, from 1; a number that is left out was lost.
+    pub ordinal: u32,
+    /// Bytes of the piece.
+    pub len: u16,
+    /// Bytes of `bytes` that stand before it.
+    pub skip: u8,
+    /// Bits of [`piece_flag`].
+    pub flags: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 4],
+    /// The piece, in whole words; read it by [`PieceRecord::piece`].
+    pub bytes: [u8; N],
+}
+
+impl<const N: usize> PieceRecord<N> {
+    /// The bytes of the piece.
+    pub fn piece(&self) -> &[u8] {
+        let from = self.skip as usize;
+        let to = from + self.len as usize;
+        self.bytes.get(from..to).unwrap_or(&[])
     }
 }
 
@@ -334,3 +390,5 @@ const _: () = assert!(
 const _: () = assert!(size_of::<ConnectionRecord>() == 16 + 8 + 80 + 32 + 32 + 32 + 8 + 8);
 const _: () = assert!(size_of::<VerdictRecord>() == 16 + 40 + 32 + 8 + 2 + 6 + 8);
 const _: () = assert!(size_of::<ProcessRecord>() == 48);
+const _: () = assert!(size_of::<PieceRecord<SMALL_PIECE_BYTES>>() == 40 + SMALL_PIECE_BYTES);
+const _: () = assert!(size_of::<PieceRecord<LARGE_PIECE_BYTES>>() == 40 + LARGE_PIECE_BYTES);

@@ -51,11 +51,17 @@ pub fn lost_on(edge_id: u32, reason: u32, count: u64) {
 /// Room for a record, or `None` after counting the loss.
 #[inline(always)]
 pub fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
-    let entry = EVENTS.reserve::<T>(0);
+    let entry = reserve_for::<T>();
     if entry.is_none() {
         lost(Loss::RingFull, 1);
     }
     entry
+}
+
+/// Room for a record whose loss the caller counts.
+#[inline(always)]
+pub fn reserve_for<T: 'static>() -> Option<RingBufEntry<T>> {
+    EVENTS.reserve::<T>(0)
 }
 
 /// A header for a record of `kind`.

@@ -1,6 +1,8 @@
 //! The two lanes: exact counts in maps, details in the ring buffer.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32, maps::ring_buf::RingBufEntry,
+};
 use weir_common::{
     connection::{ConnectionState, flag},
     counter::{Loss, OpKey, OpValue, bucket_of},
@@ -15,7 +17,7 @@ use weir_common::{
 
 use crate::{
     atomic,
-    emit::{control, header, lost_on, reserve, submit},
+    emit::{control, header, lost_on, reserve, reserve_for, submit},
     maps::{OPS, ZERO_OP},
 };
 
@@ -25,6 +27,14 @@ pub fn record(state: &mut ConnectionState) {
     state.exchanges += 1;
     let state = &*state;
     let finished = &state.conversation.finished;
+    if state.conversation.protocol == protocol::HTTP2 {
+        // Its header blocks tell the operation, and they are read in user space, which counts it.
+        let Some(entry) = reserve_for::<ExchangeRecord>() else {
+            lost_on(state.edge_id, Loss::Untold as u32, 1);
+            return;
+        };
+        return tell(entry, state, finished, why::SAMPLED, u32::MAX, false);
+    }
     let timed = finished.started_ns != 0;
     let duration_ns = if timed {
         finished.ended_ns.saturating_sub(finished.started_ns)
@@ -50,8 +60,13 @@ pub fn record(state: &mut ConnectionState) {
     }
     let has_head = state.conversation.head_ordinal == finished.ordinal;
     let (why, probability) = wanted(value, finished, duration_ns, has_head);
-    if why != 0 {
-        tell(state, finished, why, probability, has_head, value);
+    if why != 0
+        && let Some(entry) = reserve::<ExchangeRecord>()
+    {
+        if has_head {
+            value.named = 1;
+        }
+        tell(entry, state, finished, why, probability, has_head);
     }
 }
 
@@ -126,16 +141,13 @@ fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool
 
 #[inline(always)]
 fn tell(
+    mut entry: RingBufEntry<ExchangeRecord>,
     state: &ConnectionState,
     finished: &Finished,
     why: u8,
     probability: u32,
     has_head: bool,
-    value: &mut OpValue,
 ) {
-    let Some(mut entry) = reserve::<ExchangeRecord>() else {
-        return;
-    };
     let is_server = state.role == role::SERVER;
     // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
     let record = unsafe { &mut *entry.as_mut_ptr() };
@@ -190,7 +202,6 @@ fn tell(
         record.flags |= exchange_flag::HAS_HEAD;
         record.head_len = state.conversation.head_len;
         record.head_skip = state.conversation.head_skip() as u8;
-        value.named = 1;
     }
     copy_head(record, state);
     copy_answer(record, state, finished);

@@ -11,6 +11,7 @@ use weir_common::{
     counter::{EdgeStats, Loss, OpKey, OpValue},
     event::Control,
     flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
+    framing::http2::{Stream, StreamKey},
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
 };
@@ -78,6 +79,10 @@ pub static INGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0)
 /// The same for segments that go out: programs of one array must be of one kind.
 #[map]
 pub static EGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
+
+/// Open streams of HTTP/2 connections.
+#[map]
+pub static STREAMS: LruHashMap<StreamKey, Stream> = LruHashMap::with_max_entries(65_536, 0);
 
 /// Workload by process.
 #[map]

@@ -30,11 +30,11 @@ fn headers(flags: u8, stream: u32, block: &[u8]) -> Vec<u8> {
 }
 
 fn reset(stream: u32, code: u32) -> Vec<u8> {
-    frame(3, 0, stream, &code.to_be_bytes())
+    frame(3, 1, stream, &code.to_be_bytes())
 }
 
 fn settings() -> Vec<u8> {
-    frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])
+    frame(4, 1, 0, &[0, 3, 0, 0, 0, 100])
 }
 
 /// A request without a body: `:method GET` and more from the static table.
@@ -123,7 +123,7 @@ fn a_request_and_its_answer() {
     let answer = [headers(END_HEADERS, 1, OK), data(END_STREAM, 1, b"hello")].concat();
     check(
         &after_opening(&[(Client, get(1)), (Server, answer)]),
-        &[(1, 0, 12, 10 + 14)],
+        &[(1, 1, 12, 10 + 14)],
         &[(Client, 1, GET), (Server, 1, OK)],
     );
 }
@@ -135,7 +135,7 @@ fn an_answer_without_a_body_ends_with_its_head() {
             (Client, get(1)),
             (Server, headers(END_HEADERS | END_STREAM, 1, &[0x89])),
         ]),
-        &[(1, 0, 12, 10)],
+        &[(1, 1, 12, 10)],
         &[(Client, 1, GET), (Server, 1, &[0x89])],
     );
 }
@@ -157,7 +157,7 @@ fn a_streaming_call_ends_at_its_trailers() {
     ]);
     check(
         &parts,
-        &[(1, 0, 11 + 12 + 12 + 9, 10 + 13 + 13 + 14)],
+        &[(1, 1, 11 + 12 + 12 + 9, 10 + 13 + 13 + 14)],
         &[
             (Client, 1, &[0x83, 0x86]),
             (Server, 1, OK),
@@ -175,7 +175,7 @@ fn a_hundred_streams_end_in_any_order() {
     let told: Vec<Told> = ids
         .iter()
         .rev()
-        .map(|id| (u64::from(*id), 0, 12, 20))
+        .map(|id| (u64::from(*id), 1, 12, 20))
         .collect();
     let mut blocks: Vec<(Side, u32, &[u8])> = ids.iter().map(|id| (Client, *id, GET)).collect();
     blocks.extend(ids.iter().rev().map(|id| (Server, *id, OK)));
@@ -198,8 +198,8 @@ fn padding_priority_continuation_and_long_blocks() {
     padded.extend([0; 4]);
     let asked = [
         frame(1, PADDED | PRIORITY | END_STREAM, 1, &padded),
-        frame(9, 0, 1, &long[700..1000]),
-        frame(9, 0, 1, &[]),
+        frame(9, 1, 1, &long[700..1000]),
+        frame(9, 1, 1, &[]),
         frame(9, END_HEADERS, 1, &long[1000..]),
     ]
     .concat();
@@ -211,7 +211,7 @@ fn padding_priority_continuation_and_long_blocks() {
     .concat();
     check(
         &after_opening(&[(Client, asked), (Server, answer)]),
-        &[(1, 0, 9 + 710, 10 + 14)],
+        &[(1, 1, 9 + 710, 10 + 14)],
         &[(Client, 1, &long), (Server, 1, OK)],
     );
 }
@@ -229,7 +229,7 @@ fn resets_of_either_side_end_a_call() {
     ]);
     check(
         &parts,
-        &[(1, 2008, 12, 0), (3, 2007, 12, 0), (5, 0, 12, 10)],
+        &[(1, 2008, 12, 0), (3, 2007, 12, 0), (5, 1, 12, 10)],
         &[
             (Client, 1, GET),
             (Client, 3, GET),
@@ -253,7 +253,7 @@ fn pushed_blocks_are_handed_on_and_are_no_calls() {
     ]);
     check(
         &parts,
-        &[(1, 0, 12, 10)],
+        &[(1, 1, 12, 10)],
         &[
             (Client, 1, GET),
             (Server, 1, GET),
@@ -271,7 +271,7 @@ fn a_server_that_speaks_first() {
         (Server, headers(END_HEADERS | END_STREAM, 1, OK)),
     ];
     let outcome = run(&parts, 100_000);
-    assert_eq!(outcome.told, [(1, 0, 12, 10)]);
+    assert_eq!(outcome.told, [(1, 1, 12, 10)]);
     assert_eq!(outcome.lost, 0);
 }
 
@@ -307,7 +307,7 @@ fn a_connection_older_than_its_observer_is_known_by_its_next_request() {
         Server,
         &data(END_STREAM, 7, b"an answer whose request was not seen"),
     );
-    talk.say(Client, &frame(8, 0, 0, &[0, 0, 0, 9]));
+    talk.say(Client, &frame(8, 1, 0, &[0, 0, 0, 9]));
     talk.say(Client, &get(9));
     talk.say(Server, &headers(END_HEADERS | END_STREAM, 9, OK));
     let talk = talk.end();
@@ -344,7 +344,7 @@ fn garbage_on_a_known_connection_is_a_loss_and_is_left_again() {
         &headers(END_HEADERS, 0, GET)[..],
         &frame(9, END_HEADERS, 3, GET),
         &frame(1, PADDED | END_HEADERS, 3, &[200, 0x82]),
-        &frame(3, 0, 3, &[1, 2]),
+        &frame(3, 1, 3, &[1, 2]),
         b"\xff\xff\xff\xff\xff\xff\xff\xff\xff",
     ] {
         let mut talk = Talk::new();

@@ -11,6 +11,7 @@ use weir_common::{
 };
 
 use crate::{
+    hook::http2::weir_piece,
     maps::{EGRESS_READERS, INGRESS_READERS},
     packet,
     storage::CONNECTIONS,
@@ -35,7 +36,7 @@ pub fn hand_over(skb: *mut __sk_buff, protocol: u8, ingress: bool) {
 
 /// Walks over the frames of a segment; `advance` takes one step.
 #[inline(always)]
-fn read(
+pub fn read(
     skb: *mut __sk_buff,
     ingress: bool,
     advance: extern "C" fn(*mut __sk_buff, u32, u32) -> u32,
@@ -63,6 +64,9 @@ fn read(
             step::MORE => {}
             step::EXCHANGE => {
                 weir_record(skb);
+            }
+            step::PIECE => {
+                weir_piece(skb, is_request as u32);
             }
             code => {
                 weir_missed(skb, is_request as u32, code);

@@ -11,6 +11,7 @@ use crate::{
     flow::protocol,
     framing::{
         conversation::{Conversation, Step, lost, more},
+        frames::outcome,
         stream::phase,
         window::{CARRY_BYTES, DATA_BYTES, Load},
     },
@@ -78,7 +79,7 @@ pub fn advance<S: Streams, L: Load>(
     }
     if conversation.http2_mut(is_request).place == place::ENDING {
         conversation.http2_mut(is_request).place = place::FRAME;
-        return end_stream(conversation, streams, is_request, 0);
+        return end_stream(conversation, streams, is_request, outcome::OK);
     }
     let direction = conversation.direction_mut(is_request);
     let segment = direction.segment;
@@ -88,7 +89,7 @@ pub fn advance<S: Streams, L: Load>(
         }
         direction.phase = phase::START_LINE;
         conversation.http2_mut(is_request).place = place::FRAME;
-        return end_stream(conversation, streams, is_request, 0);
+        return end_stream(conversation, streams, is_request, outcome::OK);
     }
     if segment.end <= direction.next {
         return step::DONE;
@@ -350,7 +351,7 @@ fn data<S: Streams>(
         http2.place = place::LAST_DATA;
         return step::DONE;
     }
-    end_stream(conversation, streams, is_request, 0)
+    end_stream(conversation, streams, is_request, outcome::OK)
 }
 
 #[inline(always)]

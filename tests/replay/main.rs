@@ -1,6 +1,6 @@
 //! Real captures, the same in other containers, and the same damaged, through `weir replay`.
 //!
-//! `record.sh` made the captures with tcpdump, nginx, curl, wrk and two small Python programs.
+//! `record.sh` made the captures with tcpdump, nginx, MariaDB, real clients and small Python programs.
 
 mod captures;
 mod connections;
@@ -43,12 +43,12 @@ fn replay(bytes: &[u8]) -> (Vec<Exchange>, ReplayReport) {
     (exchanges, report)
 }
 
-/// `METHOD path status`, or `METHOD path error`.
+/// `METHOD path status`, or `METHOD path error`; of protocols without methods `operation - error`.
 fn words(exchange: &Exchange) -> String {
     let status = exchange.status.map(|status| status.to_string());
     format!(
         "{} {} {}",
-        exchange.method.as_deref().unwrap_or("-"),
+        exchange.method.as_deref().unwrap_or(&exchange.operation),
         exchange.path.as_deref().unwrap_or("-"),
         status.or(exchange.error.clone()).unwrap_or_default()
     )

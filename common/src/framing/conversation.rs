@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::stream::{Direction, Segment, phase};
+use super::{
+    postgres,
+    stream::{Direction, Segment, phase},
+};
 use crate::{
     counter::Loss,
     event::{ANSWER_BYTES, HEAD_BYTES},
@@ -77,6 +80,8 @@ pub struct Conversation {
     pub answer: [u64; ANSWER_WORDS],
     /// See `answer`.
     pub answer_skip: u64,
+    /// What PostgreSQL's reader remembers.
+    pub postgres: postgres::Memory,
 }
 
 /// A request with its complete response.

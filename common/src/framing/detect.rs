@@ -1,6 +1,6 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
-use super::{conversation::Conversation, line, redis, window::Window};
+use super::{conversation::Conversation, line, postgres, redis, window::Window};
 use crate::flow::protocol;
 
 /// The protocol of a connection whose first bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
@@ -25,11 +25,24 @@ pub(super) fn detect(
     request(window, from, to)
 }
 
+/// The same of a client's bytes on a connection that is older than its observer.
+#[inline(always)]
+pub(super) fn resumed(window: &mut Window, from: usize, to: usize) -> u8 {
+    let code = request(window, from, to);
+    if code != protocol::TCP {
+        return code;
+    }
+    postgres::resumed_evidence(window, from, to)
+}
+
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
 #[inline(always)]
 pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
+    }
+    if window.byte(from) == 0 {
+        return postgres::startup_evidence(window, from, to);
     }
     protocol::TCP
 }

@@ -19,6 +19,7 @@ mod heads;
 pub mod http1;
 mod line;
 pub mod operation;
+pub mod postgres;
 pub mod redis;
 pub mod stream;
 pub mod window;
@@ -35,6 +36,9 @@ pub fn advance<L: window::Load>(
     bytes: &mut L,
 ) -> u32 {
     match conversation.protocol {
+        protocol::POSTGRES => {
+            frames::advance::<postgres::Postgres, L>(conversation, is_request, bytes)
+        }
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),
     }

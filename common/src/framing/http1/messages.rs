@@ -102,12 +102,19 @@ fn undecided(direction: &mut Direction, from: usize, len: usize) -> Step {
     more(direction)
 }
 
-/// The bytes are for another reader: makes them unread. Those of earlier segments are carried.
+/// The bytes are for another reader: makes them unread. Those of earlier segments are carried; of
+/// bytes that were carried already the last one, so that there is something to read.
 #[inline(always)]
 fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
     let new = from.wrapping_add(len).wrapping_sub(CARRY_BYTES);
+    let (new, carried) = if new == 0 && len != 0 {
+        direction.window.uncarry_byte();
+        (1, len.wrapping_sub(1))
+    } else {
+        (new, CARRY_BYTES.wrapping_sub(from))
+    };
     direction.next = direction.next.wrapping_sub(new as u64);
-    direction.carry_len = CARRY_BYTES.wrapping_sub(from) as u8;
+    direction.carry_len = carried as u8;
     direction.head_flags = 0;
     more(direction)
 }

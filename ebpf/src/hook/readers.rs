@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, redis::Redis},
+    framing::{conversation::step, frames, postgres::Postgres, redis::Redis},
 };
 
 use crate::{
@@ -104,4 +104,5 @@ macro_rules! reader {
     };
 }
 
+reader!(weir_postgres, weir_postgres_in, weir_postgres_out, Postgres);
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);

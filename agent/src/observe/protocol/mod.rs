@@ -3,6 +3,7 @@
 //! The kernel knows an operation by a hash; here it gets its name. Only what names the operation
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
+mod postgres;
 mod redis;
 
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
@@ -16,11 +17,15 @@ pub struct Meaning {
     pub operation: String,
     /// Kind of failure, as the server says it.
     pub error: Option<String>,
+    /// Hashes and names of operations that are known by something else from here on, or whose own
+    /// first bytes may never be at hand.
+    pub others: Vec<(u64, String)>,
 }
 
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
+        protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         _ => None,
     }

@@ -101,5 +101,20 @@ $enter python3 "$here/odd_client.py" 127.0.0.1 8080 midstream & client=$!
 while [ ! -e /tmp/weir-midstream ]; do sleep 0.1; done
 record midstream.pcap "$lo" wait "$client"
 rm -f /tmp/weir-midstream
+
+mkdir "$work/zookeeper"
+cat > "$work/zoo.cfg" <<CONF
+tickTime=1000
+dataDir=$work/zookeeper
+clientPort=2181
+clientPortAddress=127.0.0.1
+admin.enableServer=false
+4lw.commands.whitelist=*
+CONF
+$enter java -Xmx64m -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
+  org.apache.zookeeper.server.quorum.QuorumPeerMain "$work/zoo.cfg" > "$work/zookeeper.log" & started+=($!)
+sleep 5
+record zookeeper.pcap "-i lo tcp port 2181" inside "$here/../../target/venv/bin/python" \
+  "$here/zookeeper_client.py" 127.0.0.1:2181
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

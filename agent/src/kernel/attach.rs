@@ -143,6 +143,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of Redis",
     ),
     hook(
+        "zookeeper",
+        "weir_zookeeper",
+        Kind::Reader(protocol::ZOOKEEPER),
+        release(5, 10),
+        "exchanges of ZooKeeper",
+    ),
+    hook(
         "exec",
         "weir_exec",
         Kind::Tracepoint("sched_process_exec"),

@@ -11,8 +11,8 @@ use weir_common::{
     framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
 };
 
-use super::protocol::Meaning;
 pub use super::protocol::name as protocol_name;
+use super::protocol::{Meaning, operation_of_key};
 
 /// Name of what was folded away.
 pub const OTHER: &str = "_OTHER";
@@ -121,7 +121,10 @@ impl OperationNames {
         }
         match self.names.get(key) {
             Some(name) => Arc::clone(name),
-            None => prefixed(key, "_UNNAMED"),
+            None => match operation_of_key(key.protocol, key.op) {
+                Some(name) => name.into(),
+                None => prefixed(key, "_UNNAMED"),
+            },
         }
     }
 

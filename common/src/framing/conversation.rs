@@ -37,7 +37,9 @@ pub struct Pending {
     /// One of [`super::http1::method`], or the protocol's own kind of request.
     pub method: u8,
     /// Explicit padding.
-    pub _pad: [u8; 7],
+    pub _pad: [u8; 3],
+    /// What its answer names it by; see [`Direction::id`].
+    pub id: u32,
 }
 
 /// Both directions of a connection and the requests between them.
@@ -379,6 +381,8 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.started_ns = if known { pending.started_ns } else { 0 };
     finished.request_bytes = if known { pending.bytes } else { 0 };
     finished.method = if known { pending.method } else { 0 };
-    pending.ordinal = 0;
+    if known {
+        pending.ordinal = 0;
+    }
     true
 }

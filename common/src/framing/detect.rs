@@ -1,6 +1,8 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
-use super::{conversation::Conversation, line, redis, window::Window};
+use super::{
+    conversation::Conversation, line, redis, stream::Direction, window::Window, zookeeper,
+};
 use crate::flow::protocol;
 
 /// The protocol of a connection whose first bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
@@ -31,7 +33,20 @@ pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }
+    if window.byte(from) == 0 {
+        return zookeeper::evidence(window, from, to);
+    }
+    if zookeeper::is_word(window, from, to) {
+        return protocol::ZOOKEEPER;
+    }
     protocol::TCP
+}
+
+/// True if a connection begins with a word that is no HTTP, though its letters could become that.
+#[inline(always)]
+pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
+    let whole = direction.segment.offset == 0 && direction.segment.end == direction.next;
+    whole && zookeeper::is_word(&direction.window, from, to)
 }
 
 /// True for protocols that a reader of frames follows.

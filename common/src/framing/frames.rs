@@ -28,6 +28,11 @@ pub mod means {
     /// The message under way stands alone: a request without an answer, or what the server sends
     /// unasked.
     pub const ALONE: u32 = 16;
+    /// The message goes on until the connection ends; a request is complete with this frame, and
+    /// nothing of the client is read after it.
+    pub const UNTIL_CLOSE: u32 = 32;
+    /// An answer to a request that was not seen: passed over, and counted as lost.
+    pub const ORPHAN: u32 = 64;
 }
 
 /// What a protocol makes of the bytes at a frame's beginning.
@@ -49,7 +54,8 @@ impl Frame {
     pub const BAD: Self = Self { len: 0, means: 0 };
 }
 
-/// A protocol of frames with answers in the order of requests.
+/// A protocol of frames with answers in the order of requests, or in any order if they name them
+/// ([`super::pairing`]).
 pub trait Protocol {
     /// One of [`protocol`].
     const CODE: u8;
@@ -59,7 +65,7 @@ pub trait Protocol {
     /// Reads the frame at window position `from`; bytes are known up to `to`.
     ///
     /// May keep facts of the message under way in [`Direction::op`], [`Direction::method`],
-    /// [`Direction::status`] and [`Direction::content_length`]; [`begins`] says whether the frame
+    /// [`Direction::status`], [`Direction::id`] and [`Direction::content_length`]; [`begins`] says whether the frame
     /// is the message's first.
     fn read(conversation: &mut Conversation, is_request: bool, from: usize, to: usize) -> Frame;
 }
@@ -99,6 +105,10 @@ pub fn advance<P: Protocol, L: Load>(
         return end_message(conversation, is_request);
     }
     if segment.end <= direction.next {
+        return step::DONE;
+    }
+    if direction.phase == phase::UNTIL_CLOSE {
+        direction.next = segment.end;
         return step::DONE;
     }
     if direction.phase == phase::RESYNC {
@@ -184,6 +194,9 @@ fn act(
     if frame.means & means::ASIDE != 0 {
         return more(direction);
     }
+    if frame.means & means::ORPHAN != 0 {
+        return lost(conversation, is_request, Loss::OrphanResponse, 1);
+    }
     if begins(direction) {
         direction.head_flags |= head_flag::IN_MESSAGE;
         direction.message_start = start;
@@ -200,6 +213,9 @@ fn act(
     let direction = conversation.direction_mut(is_request);
     if frame.means & means::ALONE != 0 {
         direction.head_flags |= head_flag::ALONE;
+    }
+    if frame.means & means::UNTIL_CLOSE != 0 {
+        return last_message(conversation, is_request);
     }
     if frame.means & means::END == 0 {
         return more(direction);
@@ -248,6 +264,20 @@ fn end_message(conversation: &mut Conversation, is_request: bool) -> Step {
     more(&conversation.request)
 }
 
+/// Nothing follows this message in its direction but its own rest.
+#[inline(always)]
+fn last_message(conversation: &mut Conversation, is_request: bool) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    direction.phase = phase::UNTIL_CLOSE;
+    if is_request {
+        direction.head_flags = 0;
+        ask(conversation);
+    }
+    let direction = conversation.direction_mut(is_request);
+    direction.next = direction.next.max(direction.segment.end);
+    step::DONE
+}
+
 /// Notes a request that waits for its answer.
 #[inline(always)]
 fn ask(conversation: &mut Conversation) {
@@ -262,7 +292,8 @@ fn ask(conversation: &mut Conversation) {
             offset: direction.message_start,
             bytes: direction.next.wrapping_sub(direction.message_start),
             method: direction.method,
-            _pad: [0; 7],
+            _pad: [0; 3],
+            id: direction.id,
         };
     }
     conversation.asked = ordinal;

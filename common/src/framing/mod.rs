@@ -19,9 +19,11 @@ mod heads;
 pub mod http1;
 mod line;
 pub mod operation;
+mod pairing;
 pub mod redis;
 pub mod stream;
 pub mod window;
+pub mod zookeeper;
 
 use crate::flow::protocol;
 
@@ -36,6 +38,9 @@ pub fn advance<L: window::Load>(
 ) -> u32 {
     match conversation.protocol {
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
+        protocol::ZOOKEEPER => {
+            frames::advance::<zookeeper::ZooKeeper, L>(conversation, is_request, bytes)
+        }
         _ => http1::advance(conversation, is_request, bytes),
     }
 }

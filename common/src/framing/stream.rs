@@ -82,6 +82,10 @@ pub struct Direction {
     pub base_seq: u32,
     /// Messages that were completed.
     pub messages: u32,
+    /// What the answer will name the current request by, in protocols where it does.
+    pub id: u32,
+    /// Explicit padding.
+    pub _pad: u32,
     /// Status of the current response.
     pub status: u16,
     /// Method of the current request.

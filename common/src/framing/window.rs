@@ -190,6 +190,22 @@ impl Window {
         }
     }
 
+    /// Takes the last byte out of the carried part.
+    #[inline(always)]
+    pub fn uncarry_byte(&mut self) {
+        let mut word = CARRY_BYTES / 8;
+        while word != 0 {
+            word -= 1;
+            // Descending order reads the byte before each word ahead of its being overwritten.
+            let before = if word == 0 {
+                0
+            } else {
+                self.words[word - 1] >> 56
+            };
+            self.words[word] = (self.words[word] << 8) | before;
+        }
+    }
+
     /// Copies whole words from the one that holds `at` on.
     #[inline(always)]
     pub fn copy_words<const N: usize>(&self, at: usize, out: &mut [u64; N]) {
@@ -287,6 +303,10 @@ mod tests {
         window.carry_from(to);
         for (i, byte) in expected.iter().enumerate() {
             assert_eq!(window.byte(i), *byte);
+        }
+        window.uncarry_byte();
+        for (i, byte) in expected[..CARRY_BYTES - 1].iter().enumerate() {
+            assert_eq!(window.byte(i + 1), *byte);
         }
     }
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, redis::Redis},
+    framing::{conversation::step, frames, redis::Redis, zookeeper::ZooKeeper},
 };
 
 use crate::{
@@ -105,3 +105,9 @@ macro_rules! reader {
 }
 
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);
+reader!(
+    weir_zookeeper,
+    weir_zookeeper_in,
+    weir_zookeeper_out,
+    ZooKeeper
+);

@@ -6,6 +6,7 @@ pub mod nginx;
 pub mod python;
 pub mod redis;
 pub mod wrk;
+pub mod zookeeper;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},

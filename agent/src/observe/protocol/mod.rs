@@ -4,6 +4,7 @@
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
 mod redis;
+mod zookeeper;
 
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
 
@@ -22,6 +23,15 @@ pub struct Meaning {
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
+        protocol::ZOOKEEPER => Some(zookeeper::read(record.head(), record.answer())),
+        _ => None,
+    }
+}
+
+/// Name of an operation whose key tells it, so that no head is needed.
+pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
+    match code {
+        protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         conversation::{
             Step, body_of, exchange_or_orphan, finish_message, finish_response, lost, more,
         },
-        detect::{detect, is_framed},
+        detect::{self, detect, is_framed},
         line,
         stream::{Direction, head_flag, phase},
         window::CARRY_BYTES,
@@ -63,6 +63,10 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
         } else {
             line::may_begin_response(&direction.window, start, len)
         };
+        if is_request && detect::is_word(direction, start, CARRY_BYTES) {
+            conversation.protocol = protocol::ZOOKEEPER;
+            return reread(&mut conversation.request, start, len);
+        }
         if !may {
             return not_http(conversation, is_request, start, len);
         }
@@ -102,12 +106,19 @@ fn undecided(direction: &mut Direction, from: usize, len: usize) -> Step {
     more(direction)
 }
 
-/// The bytes are for another reader: makes them unread. Those of earlier segments are carried.
+/// The bytes are for another reader: makes them unread. Those of earlier segments are carried; of
+/// bytes that were carried already the last one, so that there is something to read.
 #[inline(always)]
 fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
     let new = from.wrapping_add(len).wrapping_sub(CARRY_BYTES);
+    let (new, carried) = if new == 0 && len != 0 {
+        direction.window.uncarry_byte();
+        (1, len.wrapping_sub(1))
+    } else {
+        (new, CARRY_BYTES.wrapping_sub(from))
+    };
     direction.next = direction.next.wrapping_sub(new as u64);
-    direction.carry_len = CARRY_BYTES.wrapping_sub(from) as u8;
+    direction.carry_len = carried as u8;
     direction.head_flags = 0;
     more(direction)
 }
@@ -125,7 +136,8 @@ fn end_of_request_head(conversation: &mut Conversation) -> Step {
             offset: direction.message_start,
             bytes: direction.next.wrapping_sub(direction.message_start),
             method: direction.method,
-            _pad: [0; 7],
+            _pad: [0; 3],
+            id: 0,
         };
     }
     conversation.asked = ordinal;

@@ -160,6 +160,30 @@ impl Conversation {
         direction.phase != phase::BODY && direction.segment.end <= direction.next
     }
 
+    /// Kind of the oldest request that waits for its answer; 0 if it was not remembered.
+    #[inline(always)]
+    pub(in crate::framing) fn awaited_method(&self) -> u8 {
+        let ordinal = self.answered + 1;
+        let pending = &self.pending[ordinal as usize & (MAX_PENDING - 1)];
+        if pending.ordinal == ordinal {
+            pending.method
+        } else {
+            0
+        }
+    }
+
+    /// Operation key of the oldest request that waits for its answer; 0 if it was not remembered.
+    #[inline(always)]
+    pub(in crate::framing) fn awaited_op(&self) -> u64 {
+        let ordinal = self.answered + 1;
+        let pending = &self.pending[ordinal as usize & (MAX_PENDING - 1)];
+        if pending.ordinal == ordinal {
+            pending.op
+        } else {
+            0
+        }
+    }
+
     /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.
     #[inline(always)]
     #[expect(unsafe_code, reason = "a plain copy would be made one")]

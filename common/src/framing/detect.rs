@@ -1,7 +1,7 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
 use super::{
-    conversation::Conversation, line, redis, stream::Direction, window::Window, zookeeper,
+    conversation::Conversation, dns, line, redis, stream::Direction, window::Window, zookeeper,
 };
 use crate::flow::protocol;
 
@@ -34,12 +34,25 @@ pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
         return redis::evidence(window, from, to);
     }
     if window.byte(from) == 0 {
-        return zookeeper::evidence(window, from, to);
+        return lengths_first(window, from, to);
     }
     if zookeeper::is_word(window, from, to) {
         return protocol::ZOOKEEPER;
     }
     protocol::TCP
+}
+
+/// The same of bytes that may be a length.
+#[inline(always)]
+fn lengths_first(window: &Window, from: usize, to: usize) -> u8 {
+    let found = zookeeper::evidence(window, from, to);
+    if found == protocol::ZOOKEEPER {
+        return found;
+    }
+    match dns::evidence(window, from, to) {
+        protocol::TCP => found,
+        other => other,
+    }
 }
 
 /// True if a connection begins with a word that is no HTTP, though its letters could become that.

@@ -14,6 +14,7 @@
 
 pub mod conversation;
 pub mod detect;
+pub mod dns;
 pub mod frames;
 mod heads;
 pub mod http1;
@@ -38,6 +39,7 @@ pub fn advance<L: window::Load>(
 ) -> u32 {
     match conversation.protocol {
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
+        protocol::DNS => frames::advance::<dns::Dns, L>(conversation, is_request, bytes),
         protocol::ZOOKEEPER => {
             frames::advance::<zookeeper::ZooKeeper, L>(conversation, is_request, bytes)
         }

@@ -7,7 +7,7 @@
 //! answer ends with it.
 
 use super::{
-    conversation::{Conversation, MAX_PENDING},
+    conversation::Conversation,
     frames::{Frame, Protocol, means, outcome},
     pairing::answers,
     stream::phase,
@@ -294,10 +294,8 @@ fn is_plausible(id: u32, code: i32) -> bool {
 #[inline(always)]
 fn answer(conversation: &mut Conversation, from: usize, to: usize) -> Frame {
     let resync = conversation.response.phase == phase::RESYNC;
-    let oldest = conversation.answered.wrapping_add(1);
-    let pending = &conversation.pending[oldest as usize & (MAX_PENDING - 1)];
-    if pending.ordinal == oldest && pending.op > OP_CONNECT {
-        // The words that answer a word.
+    if conversation.awaited_op() > OP_CONNECT {
+        // What answers a word.
         conversation.response.status = outcome::OK;
         return Frame {
             len: to.wrapping_sub(from) as u64,
@@ -309,48 +307,55 @@ fn answer(conversation: &mut Conversation, from: usize, to: usize) -> Frame {
     if to >= from + 4 && !(REPLY_HEADER_BYTES..MAX_FRAME_BYTES).contains(&len) {
         return Frame::BAD;
     }
+    let more = if resync { Frame::BAD } else { Frame::CUT };
     if to < from + 20 {
-        return if resync { Frame::BAD } else { Frame::CUT };
+        return more;
     }
     let id = word_at(window, from + 4);
-    let zxid = [word_at(window, from + 8), word_at(window, from + 12)];
-    let error = word_at(window, from + 16) as i32;
-    // A transaction's first result follows the header, if there is one.
-    let result = word_at(window, from + 20) as i32;
-    let has_result = len >= REPLY_HEADER_BYTES + 4;
     if id == xid::WATCH_EVENT {
-        return Frame {
-            means: if zxid == [u32::MAX; 2] || !resync {
-                means::ASIDE
-            } else {
-                0
-            },
-            ..whole(len)
-        };
+        return event(window, len, from, resync);
     }
     if !answers(conversation, id) {
+        let means = if resync { 0 } else { means::ORPHAN };
         return Frame {
-            means: if resync { 0 } else { means::ORPHAN },
+            means,
             ..whole(len)
         };
     }
-    let pending = &conversation.pending[oldest as usize & (MAX_PENDING - 1)];
-    let remembered = pending.ordinal == oldest;
-    let code = if remembered { pending.method as i32 } else { 0 };
-    let is_transaction = code == opcode::MULTI && has_result;
+    let has_result = len >= REPLY_HEADER_BYTES + 4;
+    let is_transaction = has_result && conversation.awaited_method() == opcode::MULTI as u8;
     if is_transaction && to < from + 24 {
-        return if resync { Frame::BAD } else { Frame::CUT };
+        return more;
     }
-    let failed = if id == 0 {
-        // A session that has expired, or was never there, is given no time.
-        zxid[0] == 0
-    } else if code == opcode::EXISTS && error == NO_NODE {
-        // That is what was asked.
-        false
-    } else {
-        // A transaction that failed has a result of the type -1 for each of its parts.
-        error != 0 || (is_transaction && result == -1)
-    };
+    let failed = has_failed(conversation, id, from, is_transaction);
     conversation.response.status = if failed { outcome::FAILED } else { outcome::OK };
     whole(len)
+}
+
+/// What the server tells unasked; it has no zxid.
+#[inline(always)]
+fn event(window: &Window, len: u32, from: usize, resync: bool) -> Frame {
+    let no_zxid = window.u64_at(from + 8) == u64::MAX;
+    let means = if no_zxid || !resync { means::ASIDE } else { 0 };
+    Frame {
+        means,
+        ..whole(len)
+    }
+}
+
+#[inline(always)]
+fn has_failed(conversation: &Conversation, id: u32, from: usize, is_transaction: bool) -> bool {
+    let window = &conversation.response.window;
+    if id == 0 {
+        // A session that has expired, or was never there, is given no time.
+        return word_at(window, from + 8) == 0;
+    }
+    let error = word_at(window, from + 16) as i32;
+    if error == NO_NODE && conversation.awaited_method() == opcode::EXISTS as u8 {
+        // That is what was asked.
+        return false;
+    }
+    // A transaction that failed has a result of the type -1 for each of its parts.
+    let result = word_at(window, from + 20) as i32;
+    error != 0 || (is_transaction && result == -1)
 }

@@ -25,29 +25,10 @@ pub fn record(state: &mut ConnectionState) {
     state.exchanges += 1;
     let state = &*state;
     let finished = &state.conversation.finished;
-    let timed = finished.started_ns != 0;
-    let duration_ns = if timed {
-        finished.ended_ns.saturating_sub(finished.started_ns)
-    } else {
-        0
-    };
-    let Some(value) = slot(state, finished) else {
-        lost_on(state.edge_id, Loss::OpTableFull as u32, 1);
+    let Some(value) = count(state.edge_id, spoken(state), finished) else {
         return;
     };
-    atomic::add(&mut value.calls, 1);
-    atomic::add(&mut value.request_bytes, finished.request_bytes);
-    atomic::add(&mut value.response_bytes, finished.response_bytes);
-    value.last_seen_ns = finished.ended_ns;
-    if timed {
-        atomic::add(&mut value.duration_sum_ns, duration_ns);
-        if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
-            atomic::add_u32(bucket, 1);
-        }
-    } else {
-        atomic::add(&mut value.untimed, 1);
-        lost_on(state.edge_id, Loss::PipelineDepth as u32, 1);
-    }
+    let duration_ns = duration_ns(finished);
     let has_head = state.conversation.head_ordinal == finished.ordinal;
     let (why, probability) = wanted(value, finished, duration_ns, has_head);
     if why != 0 {
@@ -55,14 +36,47 @@ pub fn record(state: &mut ConnectionState) {
     }
 }
 
+/// From the request's first byte to the response's last one; 0 if it is not known.
+#[inline(always)]
+pub fn duration_ns(finished: &Finished) -> u64 {
+    if finished.started_ns == 0 {
+        return 0;
+    }
+    finished.ended_ns.saturating_sub(finished.started_ns)
+}
+
+/// Counts an exchange on its edge; answers the counters of its operation.
+#[inline(always)]
+pub fn count(edge_id: u32, protocol: u8, finished: &Finished) -> Option<&'static mut OpValue> {
+    let Some(value) = slot(edge_id, protocol, finished) else {
+        lost_on(edge_id, Loss::OpTableFull as u32, 1);
+        return None;
+    };
+    atomic::add(&mut value.calls, 1);
+    atomic::add(&mut value.request_bytes, finished.request_bytes);
+    atomic::add(&mut value.response_bytes, finished.response_bytes);
+    value.last_seen_ns = finished.ended_ns;
+    if finished.started_ns != 0 {
+        let duration_ns = duration_ns(finished);
+        atomic::add(&mut value.duration_sum_ns, duration_ns);
+        if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
+            atomic::add_u32(bucket, 1);
+        }
+    } else {
+        atomic::add(&mut value.untimed, 1);
+        lost_on(edge_id, Loss::PipelineDepth as u32, 1);
+    }
+    Some(value)
+}
+
 /// The counters of an exchange's operation on this CPU; those of `_OTHER` if the table is full.
 #[inline(always)]
-fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpValue> {
+fn slot(edge_id: u32, protocol: u8, finished: &Finished) -> Option<&'static mut OpValue> {
     let mut key = OpKey {
         op: finished.op,
-        edge_id: state.edge_id,
+        edge_id,
         status: finished.status,
-        protocol: spoken(state),
+        protocol,
         method: finished.method,
     };
     if let Some(value) = lookup(&key) {
@@ -98,7 +112,7 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
 
 /// Why the detail lane wants an exchange, and with what probability it was drawn.
 #[inline(always)]
-fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool) -> (u8, u32) {
+pub fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool) -> (u8, u32) {
     let Some(control) = control() else {
         return (0, 0);
     };

@@ -5,6 +5,7 @@
 //! - [`maps`], [`storage`]: what is kept
 //! - [`packet`]: IP and TCP headers; [`owner`]: who made a socket
 //! - [`edge`]: edges and their totals; [`exchange`]: the two lanes; [`emit`]: the ring buffer
+//! - [`datagram`]: DNS over UDP; [`query`]: what becomes of its queries
 //! - [`walk`]: what every walk over messages shares
 //! - [`access`], [`pacing`]: policy
 #![no_std]
@@ -18,6 +19,7 @@
 mod access;
 mod atomic;
 mod connection;
+mod datagram;
 mod edge;
 mod emit;
 mod exchange;
@@ -26,6 +28,7 @@ mod maps;
 mod owner;
 mod pacing;
 mod packet;
+mod query;
 mod storage;
 mod walk;
 

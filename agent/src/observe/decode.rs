@@ -2,7 +2,7 @@
 
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use weir_common::event::{
-    ConnectionRecord, ExchangeRecord, Header, ProcessRecord, VerdictRecord, kind,
+    AnswerRecord, ConnectionRecord, ExchangeRecord, Header, ProcessRecord, VerdictRecord, kind,
 };
 
 /// One record of the ring buffer.
@@ -16,6 +16,8 @@ pub enum Event {
     Verdict(Box<VerdictRecord>),
     /// A process executed a program or ended.
     Process(ProcessRecord),
+    /// A DNS answer.
+    Answer(Box<AnswerRecord>),
 }
 
 /// Bytes that are no record of this version.
@@ -44,6 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::CONNECTION => Ok(Event::Connection(Box::new(read(header.kind, bytes)?))),
         kind::VERDICT => Ok(Event::Verdict(Box::new(read(header.kind, bytes)?))),
         kind::PROCESS => Ok(Event::Process(read(header.kind, bytes)?)),
+        kind::ANSWER => Ok(Event::Answer(Box::new(read(header.kind, bytes)?))),
         other => Err(DecodeError::UnknownKind(other)),
     }
 }
@@ -96,7 +99,13 @@ mod tests {
             tgid: 12,
             ..Zeroable::zeroed()
         };
+        let answer = AnswerRecord {
+            header: header(kind::ANSWER),
+            len: 17,
+            ..Zeroable::zeroed()
+        };
         for (bytes, expected) in [
+            (bytes_of(&answer), Event::Answer(Box::new(answer))),
             (bytes_of(&exchange), Event::Exchange(Box::new(exchange))),
             (
                 bytes_of(&connection),
@@ -126,7 +135,7 @@ mod tests {
                 matches!(decode(&bytes[..cut]), Err(DecodeError::Short { found, .. }) if found == cut)
             );
         }
-        for unknown in [0, 5, u32::MAX] {
+        for unknown in [0, 99, u32::MAX] {
             assert_eq!(
                 decode(bytes_of(&header(unknown))),
                 Err(DecodeError::UnknownKind(unknown))

@@ -18,7 +18,9 @@ use crate::observe::{
 pub fn exchange(record: &ExchangeRecord) -> Exchange {
     let meaning = protocol::read(record);
     let is_http = meaning.is_none();
-    let path = path_of(record).filter(|_| is_http);
+    let path = path_of(record)
+        .filter(|_| is_http)
+        .or_else(|| protocol::path_of(record));
     let started = if record.started_ns != 0 {
         record.started_ns
     } else {

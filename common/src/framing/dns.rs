@@ -113,6 +113,12 @@ impl Header {
         self.answers != 0 && self.flags & flags::CODE == 0
     }
 
+    /// True if something stands behind a query's question.
+    #[inline(always)]
+    pub fn has_more(&self) -> bool {
+        self.authorities != 0 || self.additions != 0
+    }
+
     /// The answer's code as a status.
     #[inline(always)]
     pub fn status(&self) -> u16 {

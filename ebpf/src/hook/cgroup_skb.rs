@@ -10,7 +10,7 @@ use weir_common::{
     connection::{ConnectionState, flag},
     counter::Loss,
     event::connection_event,
-    flow::{Addr, is_loopback, role},
+    flow::{Addr, is_loopback, protocol, role},
     framing::{
         detect::is_framed,
         http1::{begin, conclude, scan, step},
@@ -57,9 +57,10 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
     let Some(packet) = packet::parse(skb) else {
         return PASS;
     };
-    if packet.transport == transport::UDP
-        || packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN
-    {
+    if packet.transport == transport::UDP {
+        return datagram(skb, &packet, ingress);
+    }
+    if packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN {
         if ingress {
             return admit(skb, &packet);
         }
@@ -86,6 +87,21 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
         return PASS;
     }
     watch(skb, socket, state, &packet, ingress);
+    PASS
+}
+
+#[inline(always)]
+fn datagram(skb: *mut __sk_buff, packet: &Packet, ingress: bool) -> i32 {
+    if ingress {
+        if admit(skb, packet) == DROP {
+            return DROP;
+        }
+    } else {
+        note_call(skb, packet);
+    }
+    if packet::may_be_dns(skb, packet) {
+        readers::hand_over(skb, protocol::DATAGRAMS, ingress);
+    }
     PASS
 }
 
@@ -247,9 +263,11 @@ fn admit(skb: *mut __sk_buff, packet: &Packet) -> i32 {
     if is_local_call(&source, packet) {
         return PASS;
     }
+    // Who owns a UDP socket does not say whether it serves.
+    let serves = packet.transport != transport::UDP;
     let to = match OWNERS.get(socket) {
-        Some(record) => callee_of(&record.owner, &destination),
-        None => callee_at(&destination, packet.destination, 0),
+        Some(record) if serves => callee_of(&record.owner, &destination),
+        _ => callee_at(&destination, packet.destination, 0),
     };
     // A UDP port that nobody serves is one that calls: this is its answer.
     if packet.transport == transport::UDP && to[0] == 0 {

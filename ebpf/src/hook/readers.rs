@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, redis::Redis, zookeeper::ZooKeeper},
+    framing::{conversation::step, dns::Dns, frames, redis::Redis, zookeeper::ZooKeeper},
 };
 
 use crate::{
@@ -104,6 +104,7 @@ macro_rules! reader {
     };
 }
 
+reader!(weir_dns, weir_dns_in, weir_dns_out, Dns);
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);
 reader!(
     weir_zookeeper,

@@ -1,7 +1,7 @@
 //! What happens to a query in a datagram: its edge, its count, its detail record.
 
 use weir_common::{
-    datagram::QueryState,
+    datagram::{ANSWER_WITHIN_NS, QueryState},
     event::{ExchangeRecord, exchange_flag, kind},
     flow::{protocol, role},
     framing::{conversation::HEAD_WORDS, window::CARRY_BYTES},
@@ -67,7 +67,12 @@ fn server_port(state: &QueryState) -> u16 {
 /// Counts a query as unanswered.
 #[inline(never)]
 pub fn give_up(state: &mut QueryState) -> u32 {
-    state.finished.ended_ns = now();
+    // Whenever the agent looked: so long it was waited for.
+    state.finished.ended_ns = state
+        .finished
+        .started_ns
+        .wrapping_add(ANSWER_WITHIN_NS)
+        .min(now());
     state.finished.status = 0;
     if state.role == role::CLIENT {
         settle(state);

@@ -86,7 +86,6 @@ pub fn read(head: &[u8], answer: &[u8]) -> Meaning {
         op,
         operation,
         error: error(answer),
-        prepares: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which exchanges go to the detail lane: a draw that grows rarer in a burst.
 //!
 //! The agent sets a probability once a second. What comes faster than it could foresee (load that
-//! begins at once) is held by a share per epoch and CPU: beyond it the probability falls by
-//! sixteen, again and again. Each record carries the probability with which it was drawn, so
+//! begins at once) is held by a share per epoch and CPU: beyond one share the probability is a
+//! sixteenth, beyond two a 256th. Each record carries the probability with which it was drawn, so
 //! sums over records stay true.
 
 use bytemuck::{Pod, Zeroable};

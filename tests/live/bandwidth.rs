@@ -18,9 +18,6 @@ const BASE_PORT: u16 = 9200;
 /// The first second fills the buffers; then ten seconds count.
 const WARM_UP: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(10);
-/// Senders that a busy machine leaves without a CPU fall short of any limit, so a window that is
-/// too low is measured again; one that is too high fails at once.
-const WINDOWS: usize = 3;
 
 fn limit(port: u16, megabits: u32) -> String {
     format!(
@@ -80,20 +77,6 @@ fn assert_rate(what: &str, bits: f64, megabits: u32, tolerance: f64) {
     );
 }
 
-/// What each of them receives in the same window, bits per second.
-fn measure(running: &[Bulk]) -> Vec<f64> {
-    thread::scope(|scope| {
-        let measures: Vec<_> = running
-            .iter()
-            .map(|bulk| scope.spawn(|| bulk.measure(WINDOW)))
-            .collect();
-        measures
-            .into_iter()
-            .map(|measure| measure.join().expect("a measure"))
-            .collect()
-    })
-}
-
 /// Runs all `cases` (megabits, flows) at once, each on a port of its own.
 fn check(path: &Path, cases: &[(u32, usize)]) {
     let agent = Agent::start();
@@ -107,22 +90,16 @@ fn check(path: &Path, cases: &[(u32, usize)]) {
         .map(|(port, (_, flows))| path.bulk(port, *flows))
         .collect();
     thread::sleep(WARM_UP);
-    let mut rates = measure(&running);
-    for _ in 1..WINDOWS {
-        let shares = rates.iter().zip(cases);
-        let shares: Vec<f64> = shares
-            .map(|(rate, (megabits, _))| rate / (f64::from(*megabits) * 1e6))
+    let rates: Vec<f64> = thread::scope(|scope| {
+        let measures: Vec<_> = running
+            .iter()
+            .map(|bulk| scope.spawn(|| bulk.measure(WINDOW)))
             .collect();
-        let too_high = shares.iter().any(|share| *share > 1.01);
-        if too_high || shares.iter().all(|share| *share >= 0.99) {
-            break;
-        }
-        eprintln!(
-            "{}: short of a limit, measured again: {shares:?}",
-            path.name
-        );
-        rates = measure(&running);
-    }
+        measures
+            .into_iter()
+            .map(|measure| measure.join().expect("a measure"))
+            .collect()
+    });
     let retransmitted = path.client.retransmitted_segments() - before;
     for (rate, (megabits, flows)) in rates.into_iter().zip(cases) {
         assert_rate(&format!("{} × {flows}", path.name), rate, *megabits, 0.01);

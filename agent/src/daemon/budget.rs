@@ -23,7 +23,8 @@ pub struct Draw {
 }
 
 /// Chooses the draw so that about `detail_per_second` records come at `rate` exchanges per
-/// second: everything while the rate is within the budget or somebody taps; else a fair sample,
+/// second: everything while somebody taps, or while the rate is within the budget and no CPU has
+/// had its share of an epoch (a burst is drawn from, see [`weir_common::draw`]); else a fair sample,
 /// and beside it the slowest, as many as a quarter of the budget holds (by the durations of the
 /// latest second).
 pub fn draw(detail_per_second: u64, rate: f64, durations: &Histogram, tapped: bool) -> Draw {

@@ -194,3 +194,16 @@ fn a_connection_older_than_its_observer_is_known_by_its_next_command() {
     let statuses: Vec<_> = talk.finished.iter().map(|f| f.status).collect();
     assert_eq!((statuses, talk.lost), (vec![1, 1000], 0));
 }
+
+#[test]
+fn a_segment_that_cannot_be_read_is_lost_once_and_the_next_request_is_found() {
+    let mut talk = Talk::new();
+    talk.say(Client, GET.as_bytes());
+    talk.say(Server, b"+v\r\n");
+    talk.say_unseen(Client, 5_000);
+    assert_eq!(talk.lost, 1);
+    talk.say(Client, GET.as_bytes());
+    talk.say(Server, b"+w\r\n");
+    let talk = talk.end();
+    assert_eq!((talk.finished.len(), talk.lost), (2, 1));
+}

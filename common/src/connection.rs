@@ -38,19 +38,33 @@ pub struct OwnerRecord {
 }
 
 /// Value of the `CONNECTIONS` socket storage.
+///
+/// The kernel puts eight bytes of its own before a value and begins a cache line with them
+/// (`struct bpf_local_storage_data`), so the first 56 bytes come with every look-up: what each
+/// segment asks about stands there.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct ConnectionState {
+    /// Monotonic time of the latest report, ns.
+    pub reported_ns: u64,
+    /// Edge, once known; [`crate::flow::EDGE_OTHER`] before.
+    pub edge_id: u32,
+    /// [`crate::flow::role`].
+    pub role: u8,
+    /// Bits of [`flag`].
+    pub flags: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 2],
+    /// The framer's state.
+    pub conversation: Conversation,
+    /// Exchanges counted.
+    pub exchanges: u64,
     /// Socket cookie.
     pub cookie: u64,
     /// Monotonic time of ESTABLISHED or take-up, ns.
     pub opened_ns: u64,
-    /// Monotonic time of the latest report, ns.
-    pub reported_ns: u64,
     /// SYN to ESTABLISHED, ns; 0 if unknown.
     pub connect_ns: u64,
-    /// Exchanges counted.
-    pub exchanges: u64,
     /// Bytes sent that are already in the edge's totals.
     pub folded_sent: u64,
     /// Bytes received that are already in the edge's totals.
@@ -63,10 +77,12 @@ pub struct ConnectionState {
     pub client_isn: u32,
     /// Server's initial sequence number.
     pub server_isn: u32,
-    /// Edge, once known; [`crate::flow::EDGE_OTHER`] before.
-    pub edge_id: u32,
     /// Slot of the bandwidth rule; [`crate::policy::NO_RULE`] if none.
     pub bandwidth_rule: u32,
+    /// This end's port, host order.
+    pub local_port: u16,
+    /// The other end's port, host order.
+    pub remote_port: u16,
     /// Pacing rate in force, bytes per second; 0 = none set.
     pub pacing_bytes_per_second: u64,
     /// Clamp of the congestion window in force, segments; 0 = none set.
@@ -77,16 +93,6 @@ pub struct ConnectionState {
     pub local_addr: Addr,
     /// The other end's address.
     pub remote_addr: Addr,
-    /// This end's port, host order.
-    pub local_port: u16,
-    /// The other end's port, host order.
-    pub remote_port: u16,
-    /// [`crate::flow::role`].
-    pub role: u8,
-    /// Bits of [`flag`].
-    pub flags: u8,
-    /// Explicit padding.
-    pub _pad: [u8; 2],
     /// Owner of this end.
     pub owner: Owner,
     /// Owner of the other end when it is on this host.
@@ -95,9 +101,14 @@ pub struct ConnectionState {
     pub edge_key: EdgeKey,
     /// Where its edge's value is prepared: too large for a kernel program's stack.
     pub edge_value: EdgeValue,
-    /// The framer's state.
-    pub conversation: Conversation,
 }
+
+const _: () = {
+    use core::mem::offset_of;
+    // Each direction begins a line.
+    assert!(offset_of!(ConnectionState, conversation.request) == 56);
+    assert!(offset_of!(ConnectionState, conversation.response) % 64 == 56);
+};
 
 impl ConnectionState {
     /// True if `bit` of [`flag`] is set.

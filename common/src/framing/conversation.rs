@@ -41,26 +41,12 @@ pub struct Pending {
 }
 
 /// Both directions of a connection and the requests between them.
+///
+/// The order is that of a message's way through the caches: what every segment touches stands in
+/// front, in the line that the kernel's own look-up of the record has just read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Conversation {
-    /// Client to server.
-    pub request: Direction,
-    /// Server to client.
-    pub response: Direction,
-    /// Requests without a response, by ordinal modulo [`MAX_PENDING`].
-    pub pending: [Pending; MAX_PENDING],
-    /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
-    /// stack is 512 bytes.
-    pub finished: Finished,
-    /// Requests seen.
-    pub asked: u64,
-    /// Requests whose response is complete.
-    pub answered: u64,
-    /// Request whose head is at hand, by ordinal; 0 = none.
-    pub head_ordinal: u64,
-    /// First bytes of that head, once the window is wanted for something else.
-    pub head: [u64; HEAD_WORDS],
     /// Where the head begins: a window position, or within the first word of `head`.
     pub head_from: u16,
     /// Bytes of the request that are at hand.
@@ -73,10 +59,29 @@ pub struct Conversation {
     pub head_saved: u8,
     /// Bytes of the latest answer in `answer`; 0 = it did not fail, or is HTTP.
     pub answer_len: u8,
+    /// Requests seen.
+    pub asked: u64,
+    /// Requests whose response is complete.
+    pub answered: u64,
+    /// Request whose head is at hand, by ordinal; 0 = none.
+    pub head_ordinal: u64,
+    /// Request that stands in the first slot of `pending`, by ordinal.
+    pub pending_from: u64,
+    /// Client to server.
+    pub request: Direction,
+    /// Server to client.
+    pub response: Direction,
+    /// First bytes of the head at hand, once the window is wanted for something else.
+    pub head: [u64; HEAD_WORDS],
     /// First bytes of a failing answer; they begin `answer_skip` bytes into the first word.
     pub answer: [u64; ANSWER_WORDS],
     /// See `answer`.
     pub answer_skip: u64,
+    /// Requests without a response, see `Self::pending_slot`.
+    pub pending: [Pending; MAX_PENDING],
+    /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
+    /// stack is 512 bytes.
+    pub finished: Finished,
 }
 
 /// A request with its complete response.
@@ -222,6 +227,42 @@ impl Conversation {
         true
     }
 
+    /// Index of the slot of a request that waits. Slots are taken from the first one on whenever
+    /// nothing waits, so that without pipelining it is always the same.
+    #[inline(always)]
+    fn pending_slot(&self, ordinal: u64) -> usize {
+        ordinal.wrapping_sub(self.pending_from) as usize & (MAX_PENDING - 1)
+    }
+
+    /// The slot of a request that waits.
+    #[inline(always)]
+    pub(in crate::framing) fn pending_mut(&mut self, ordinal: u64) -> &mut Pending {
+        let slot = self.pending_slot(ordinal);
+        &mut self.pending[slot]
+    }
+
+    /// Notes the request just read as one that waits for its answer. If too many wait already, it
+    /// is only counted.
+    #[inline(always)]
+    pub(in crate::framing) fn ask(&mut self) {
+        let (ordinal, waiting) = (self.asked + 1, self.outstanding());
+        if waiting == 0 {
+            self.pending_from = ordinal;
+        }
+        if waiting < MAX_PENDING as u64 {
+            let slot = self.pending_slot(ordinal);
+            let (direction, pending) = (&self.request, &mut self.pending[slot]);
+            // Field by field: the padding of a whole value would be blanked by a call.
+            pending.ordinal = ordinal;
+            pending.started_ns = direction.message_started_ns;
+            pending.op = direction.op;
+            pending.offset = direction.message_start;
+            pending.bytes = direction.next.wrapping_sub(direction.message_start);
+            pending.method = direction.method;
+        }
+        self.asked = ordinal;
+    }
+
     #[inline(always)]
     pub(in crate::framing) fn direction_mut(&mut self, is_request: bool) -> &mut Direction {
         if is_request {
@@ -334,9 +375,10 @@ pub(in crate::framing) fn finish_message(
     direction.phase = phase::START_LINE;
     direction.head_flags = 0;
     direction.messages = direction.messages.wrapping_add(1);
-    let pending = &mut conversation.pending[asked as usize & (MAX_PENDING - 1)];
+    let bytes = direction.next.wrapping_sub(direction.message_start);
+    let pending = conversation.pending_mut(asked);
     if pending.ordinal == asked {
-        pending.bytes = direction.next.wrapping_sub(direction.message_start);
+        pending.bytes = bytes;
     }
     more(&conversation.request)
 }
@@ -360,25 +402,26 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     direction.phase = phase::START_LINE;
     direction.head_flags = 0;
     direction.messages = direction.messages.wrapping_add(1);
-    if conversation.asked == conversation.answered {
+    if conversation.outstanding() == 0 {
         return false;
     }
     let ordinal = conversation.answered + 1;
-    conversation.answered = ordinal;
-    let finished = &mut conversation.finished;
+    let slot = conversation.pending_slot(ordinal);
+    let (direction, finished) = (&conversation.response, &mut conversation.finished);
     finished.ordinal = ordinal;
     finished.responded_ns = direction.message_started_ns;
     finished.ended_ns = time_ns;
     finished.response_bytes = direction.next.wrapping_sub(direction.message_start);
     finished.status = direction.status;
     finished.until_close = 0;
-    let pending = &mut conversation.pending[ordinal as usize & (MAX_PENDING - 1)];
+    let pending = &conversation.pending[slot];
     let known = pending.ordinal == ordinal;
     finished.op = if known { pending.op } else { 0 };
     finished.offset = if known { pending.offset } else { 0 };
     finished.started_ns = if known { pending.started_ns } else { 0 };
     finished.request_bytes = if known { pending.bytes } else { 0 };
     finished.method = if known { pending.method } else { 0 };
-    pending.ordinal = 0;
+    // Last: from here on the next request may take the slot.
+    conversation.answered = ordinal;
     true
 }

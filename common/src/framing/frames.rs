@@ -5,10 +5,7 @@
 //! requests in order. Frames may be passed over in several parts: only the last one ends a message.
 
 use super::{
-    conversation::{
-        Conversation, MAX_PENDING, Pending, Step, exchange_or_orphan, finish_response, lost, more,
-        step,
-    },
+    conversation::{Conversation, Step, exchange_or_orphan, finish_response, lost, more, step},
     heads::{note_head, spare_head},
     stream::{Direction, head_flag, phase},
     window::{CARRY_BYTES, DATA_BYTES, Load},
@@ -244,28 +241,10 @@ fn end_message(conversation: &mut Conversation, is_request: bool) -> Step {
         let finished = finish_response(conversation, conversation.response.segment.time_ns);
         return exchange_or_orphan(conversation, finished);
     }
-    ask(conversation);
-    more(&conversation.request)
-}
-
-/// Notes a request that waits for its answer.
-#[inline(always)]
-fn ask(conversation: &mut Conversation) {
     let direction = &mut conversation.request;
     direction.messages = direction.messages.wrapping_add(1);
-    let ordinal = conversation.asked + 1;
-    if conversation.asked.wrapping_sub(conversation.answered) < MAX_PENDING as u64 {
-        conversation.pending[ordinal as usize & (MAX_PENDING - 1)] = Pending {
-            ordinal,
-            started_ns: direction.message_started_ns,
-            op: direction.op,
-            offset: direction.message_start,
-            bytes: direction.next.wrapping_sub(direction.message_start),
-            method: direction.method,
-            _pad: [0; 7],
-        };
-    }
-    conversation.asked = ordinal;
+    conversation.ask();
+    more(&conversation.request)
 }
 
 /// The segment ends before the frame tells its length: keeps what there is.

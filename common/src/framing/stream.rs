@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::window::Window;
+use super::window::{CARRY_BYTES, Window};
 
 /// Where a direction's reader stands. Crosses as `u8`.
 pub mod phase {
@@ -96,9 +96,15 @@ pub struct Direction {
     pub misses: u8,
     /// 1 once `base_seq` is known.
     pub anchored: u8,
+    /// Explicit padding.
+    pub _pad: [u64; 6],
     /// Bytes under the reader.
     pub window: Window,
 }
+
+// In the kernel a direction begins a cache line: so does the data part of its window.
+const _: () = assert!((core::mem::offset_of!(Direction, window) + CARRY_BYTES) % 64 == 0);
+const _: () = assert!(size_of::<Direction>() % 64 == 0);
 
 /// Segments further ahead than this cannot be real and move nothing.
 const MAX_AHEAD: u64 = 1 << 30;

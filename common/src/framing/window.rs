@@ -17,13 +17,19 @@ pub const LINES: usize = 32;
 ///
 /// Words instead of bytes, because BPF loads must be aligned; every index is masked, so no
 /// access can leave the array whatever the caller computes.
+///
+/// The data part begins a cache line (see [`super::stream::Direction`]), and the first line feeds
+/// share one with what is counted of them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Window {
     words: [u64; WORDS],
+    cell: u64,
+    /// Position of the line feed that was noted last.
+    latest: u64,
     /// Positions of the line feeds of the data part, see [`Window::find_lines`].
     lines: [u16; LINES],
-    cell: u64,
+    _pad: [u64; 2],
 }
 
 /// Where a payload's bytes come from.
@@ -84,8 +90,7 @@ impl Window {
     #[inline(always)]
     pub fn find_lines(&mut self, to: usize) -> usize {
         self.cell = 0;
-        // What stands before the first line feed.
-        self.lines[LINES - 1] = 0;
+        self.latest = 0;
         let mut at = CARRY_BYTES;
         while at < CARRY_BYTES + DATA_BYTES {
             if at >= to {
@@ -113,11 +118,14 @@ impl Window {
 
     /// Notes a line feed; true if it ends an empty line (of no byte, or of one that should be CR).
     #[inline(always)]
-    #[expect(unsafe_code, reason = "keeps the count in memory, see `forget`")]
+    #[expect(unsafe_code, reason = "keeps both numbers in memory, see `forget`")]
     fn note_line(&mut self, at: usize) -> bool {
         // SAFETY: `cell` is a live, aligned field of ours.
         let count = unsafe { core::ptr::read_volatile(&raw const self.cell) };
-        let before = self.line_feed((count as usize).wrapping_sub(1));
+        // SAFETY: the same holds of `latest`.
+        let before = unsafe { core::ptr::read_volatile(&raw const self.latest) } as usize;
+        // SAFETY: as above.
+        unsafe { core::ptr::write_volatile(&raw mut self.latest, at as u64) };
         if count < LINES as u64 {
             self.lines[count as usize & (LINES - 1)] = at as u16;
         }

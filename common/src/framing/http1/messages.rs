@@ -1,6 +1,6 @@
 //! Messages and exchanges: what follows from the lines that were read.
 
-use super::{Conversation, MAX_PENDING, Pending, found, method, step};
+use super::{Conversation, found, method, step};
 use crate::{
     counter::Loss,
     flow::protocol,
@@ -114,22 +114,9 @@ fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
 
 #[inline(always)]
 fn end_of_request_head(conversation: &mut Conversation) -> Step {
-    let direction = &conversation.request;
-    let (flags, length) = (direction.head_flags, direction.content_length);
-    let ordinal = conversation.asked + 1;
-    if conversation.asked.wrapping_sub(conversation.answered) < MAX_PENDING as u64 {
-        conversation.pending[ordinal as usize & (MAX_PENDING - 1)] = Pending {
-            ordinal,
-            started_ns: direction.message_started_ns,
-            op: direction.op,
-            offset: direction.message_start,
-            bytes: direction.next.wrapping_sub(direction.message_start),
-            method: direction.method,
-            _pad: [0; 7],
-        };
-    }
-    conversation.asked = ordinal;
+    conversation.ask();
     let direction = &mut conversation.request;
+    let (flags, length) = (direction.head_flags, direction.content_length);
     if flags & head_flag::CHUNKED != 0 {
         direction.phase = phase::CHUNK_SIZE;
         return more(direction);
@@ -155,8 +142,9 @@ fn end_of_response_head(conversation: &mut Conversation) -> Step {
         direction.head_flags = 0;
         return more(direction);
     }
-    let asked = conversation.pending[(conversation.answered + 1) as usize & (MAX_PENDING - 1)];
-    let method = if asked.ordinal == conversation.answered + 1 {
+    let ordinal = conversation.answered + 1;
+    let asked = conversation.pending_mut(ordinal);
+    let method = if asked.ordinal == ordinal {
         asked.method
     } else {
         method::NONE

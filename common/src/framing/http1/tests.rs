@@ -168,3 +168,24 @@ fn long_heads() {
     let expected = format!("GET 200 {}+40", request.len());
     check(&[('>', &request), ('<', ok)], &[&expected]);
 }
+
+#[test]
+fn requests_that_do_not_overlap_wait_in_one_slot() {
+    let mut conversation: Box<Conversation> = Box::new(Conversation::zeroed());
+    conversation.start(0, 0);
+    let parts = [
+        "GET /a HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ];
+    for turn in 0..40u32 {
+        for (part, is_request) in parts.into_iter().zip([true, false]) {
+            let len = part.len() as u32;
+            assert!(conversation.locate(is_request, 1 + turn * len, len, 1));
+            while advance(&mut conversation, is_request, &mut part.as_bytes()) != step::DONE {}
+        }
+        assert_eq!(conversation.finished.method, method::GET, "turn {turn}");
+    }
+    assert_eq!(conversation.answered, 40);
+    let [_, others @ ..] = &conversation.pending;
+    assert!(others.iter().all(|slot| *slot == Pending::zeroed()));
+}

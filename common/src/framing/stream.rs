@@ -103,8 +103,8 @@ pub struct Direction {
 }
 
 // In the kernel a direction begins a cache line: so does the data part of its window.
-const _: () = assert!((core::mem::offset_of!(Direction, window) + CARRY_BYTES) % 64 == 0);
-const _: () = assert!(size_of::<Direction>() % 64 == 0);
+const _: () = assert!((core::mem::offset_of!(Direction, window) + CARRY_BYTES).is_multiple_of(64));
+const _: () = assert!(size_of::<Direction>().is_multiple_of(64));
 
 /// Segments further ahead than this cannot be real and move nothing.
 const MAX_AHEAD: u64 = 1 << 30;

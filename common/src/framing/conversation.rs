@@ -17,6 +17,9 @@ pub const ANSWER_WORDS: usize = ANSWER_BYTES / 8 + 1;
 /// Words that hold a head, wherever in the first one it begins.
 pub const HEAD_WORDS: usize = HEAD_BYTES / 8 + 1;
 
+/// How many prepared statements of a connection are remembered.
+pub const STATEMENTS: usize = 16;
+
 /// Fruitless looks for a request after which a connection that never spoke HTTP is given up.
 pub(in crate::framing) const MAX_MISSES: u8 = 64;
 
@@ -38,6 +41,16 @@ pub struct Pending {
     pub method: u8,
     /// Explicit padding.
     pub _pad: [u8; 7],
+}
+
+/// A statement that was prepared on the connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Statement {
+    /// Its number, as the server gave it.
+    pub id: u64,
+    /// Operation key of its text; 0 = empty slot.
+    pub op: u64,
 }
 
 /// Both directions of a connection and the requests between them.
@@ -82,6 +95,10 @@ pub struct Conversation {
     /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
     /// stack is 512 bytes.
     pub finished: Finished,
+    /// Statements prepared by their number, by that modulo [`STATEMENTS`].
+    pub statements: [Statement; STATEMENTS],
+    /// Operation key of the text that was prepared last; 0 = none.
+    pub latest_prepared: u64,
 }
 
 /// A request with its complete response.
@@ -161,6 +178,30 @@ impl Conversation {
     pub fn is_read(&mut self, is_request: bool) -> bool {
         let direction = self.direction_mut(is_request);
         direction.phase != phase::BODY && direction.segment.end <= direction.next
+    }
+
+    /// Kind of the oldest request that waits for its answer; 0 if it was not remembered.
+    #[inline(always)]
+    pub(in crate::framing) fn awaited_method(&self) -> u8 {
+        let ordinal = self.answered + 1;
+        let pending = &self.pending[self.pending_slot(ordinal)];
+        if pending.ordinal == ordinal {
+            pending.method
+        } else {
+            0
+        }
+    }
+
+    /// Operation key of the oldest request that waits for its answer; 0 if it was not remembered.
+    #[inline(always)]
+    pub(in crate::framing) fn awaited_op(&self) -> u64 {
+        let ordinal = self.answered + 1;
+        let pending = &self.pending[self.pending_slot(ordinal)];
+        if pending.ordinal == ordinal {
+            pending.op
+        } else {
+            0
+        }
     }
 
     /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.

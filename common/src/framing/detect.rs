@@ -1,6 +1,6 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
-use super::{conversation::Conversation, line, redis, window::Window};
+use super::{conversation::Conversation, line, mysql, redis, window::Window};
 use crate::flow::protocol;
 
 /// The protocol of a connection whose first bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
@@ -17,12 +17,31 @@ pub(super) fn detect(
         return protocol::TLS;
     }
     if !is_request {
-        return protocol::TCP;
+        return greeting(conversation, from, to);
     }
     if to >= from + 8 && line::is_http2_preface(window, from) {
         return protocol::HTTP2;
     }
     request(window, from, to)
+}
+
+/// The same of a server's first bytes, where its client waits for them.
+#[inline(always)]
+fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
+    if conversation.request.highest != 0 {
+        return protocol::TCP;
+    }
+    mysql::greeting_evidence(&conversation.response.window, from, to)
+}
+
+/// The same of a client's bytes on a connection that is older than its observer.
+#[inline(always)]
+pub(super) fn resumed(window: &mut Window, from: usize, to: usize) -> u8 {
+    let code = request(window, from, to);
+    if code != protocol::TCP {
+        return code;
+    }
+    mysql::evidence(window, from, to)
 }
 
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.

@@ -18,8 +18,10 @@ pub mod frames;
 mod heads;
 pub mod http1;
 mod line;
+pub mod mysql;
 pub mod operation;
 pub mod redis;
+pub mod sql;
 pub mod stream;
 pub mod window;
 
@@ -35,6 +37,7 @@ pub fn advance<L: window::Load>(
     bytes: &mut L,
 ) -> u32 {
     match conversation.protocol {
+        protocol::MYSQL => frames::advance::<mysql::Mysql, L>(conversation, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),
     }

@@ -131,7 +131,7 @@ fn look_for_head<L: Load>(
         return step::MORE;
     }
     if is_request && conversation.protocol == protocol::UNKNOWN {
-        let code = detect::request(&mut conversation.request.window, CARRY_BYTES, to);
+        let code = detect::resumed(&mut conversation.request.window, CARRY_BYTES, to);
         if detect::is_framed(code) {
             // Its own reader goes on at this very byte.
             conversation.protocol = code;

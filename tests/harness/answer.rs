@@ -79,6 +79,8 @@ pub struct Exchange {
     pub path: Option<String>,
     /// Status code.
     pub status: Option<u16>,
+    /// Kind of failure.
+    pub error: Option<String>,
     /// Head and body.
     pub request_bytes: u64,
     /// Head and body.

@@ -4,7 +4,7 @@
 //! - [`gate`]: may this test run here, and one at a time
 //! - [`netns`]: network namespaces joined by veth pairs
 //! - [`process`], [`scratch`]: children and folders that vanish with their handle
-//! - [`server`]: nginx, Redis, HTTP services in Python, Prometheus, OTLP receivers
+//! - [`server`]: nginx, Redis, MariaDB, HTTP services in Python, Prometheus, OTLP receivers
 //! - [`agent`], [`answer`]: the `weir` under test and the shapes that its answers promise
 //! - [`client`], [`bulk`]: what plain clients cannot do: split heads, steady streams, exact windows
 #![forbid(unsafe_code)]

@@ -136,6 +136,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges",
     ),
     hook(
+        "mysql",
+        "weir_mysql",
+        Kind::Reader(protocol::MYSQL),
+        release(5, 10),
+        "exchanges of MySQL and MariaDB",
+    ),
+    hook(
         "redis",
         "weir_redis",
         Kind::Reader(protocol::REDIS),

@@ -28,11 +28,7 @@ pub fn is_error(status: u16) -> bool {
 
 /// Key of a record's operation.
 pub fn operation_of(record: &ExchangeRecord) -> OperationKey {
-    OperationKey {
-        protocol: record.protocol,
-        method: record.method,
-        op: record.op,
-    }
+    OperationKey::new(record.protocol, record.method, record.op)
 }
 
 /// Makes an exchange of a record: learns the operation's name from the head, reads path and

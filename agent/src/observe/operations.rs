@@ -8,7 +8,10 @@ use std::{
 use weir_common::{
     counter::OpKey,
     flow::protocol,
-    framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+    framing::{
+        detect::is_framed,
+        http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+    },
 };
 
 use super::protocol::Meaning;
@@ -22,19 +25,27 @@ pub const OTHER: &str = "_OTHER";
 pub struct OperationKey {
     /// [`protocol`].
     pub protocol: u8,
-    /// Method code of the framer.
+    /// Method code of the framer; 0 for protocols of frames, whose hash says all.
     pub method: u8,
     /// Operation hash; 0 is `_OTHER`.
     pub op: u64,
 }
 
+impl OperationKey {
+    /// Key of an operation whose request was of this kind.
+    pub fn new(protocol: u8, method: u8, op: u64) -> Self {
+        let method = if is_framed(protocol) { 0 } else { method };
+        Self {
+            protocol,
+            method,
+            op,
+        }
+    }
+}
+
 impl From<&OpKey> for OperationKey {
     fn from(key: &OpKey) -> Self {
-        Self {
-            protocol: key.protocol,
-            method: key.method,
-            op: key.op,
-        }
+        Self::new(key.protocol, key.method, key.op)
     }
 }
 
@@ -76,9 +87,18 @@ impl OperationNames {
 
     /// Learns a name that a protocol's reader found, unless it is known or of another operation.
     pub fn learn_meaning(&mut self, key: OperationKey, meaning: &Meaning) {
-        let fits = key.op != 0 && key.op == meaning.op && !meaning.operation.is_empty();
-        if fits && !self.names.contains_key(&key) {
-            self.keep(key, meaning.operation.as_str().into());
+        if key.op != meaning.op {
+            return;
+        }
+        self.learn_name(key, &meaning.operation);
+        if let Some((op, name)) = &meaning.prepares {
+            self.learn_name(OperationKey { op: *op, ..key }, name);
+        }
+    }
+
+    fn learn_name(&mut self, key: OperationKey, name: &str) {
+        if key.op != 0 && !name.is_empty() && !self.names.contains_key(&key) {
+            self.keep(key, name.into());
         }
     }
 

@@ -9,14 +9,21 @@ use weir_common::{
 };
 
 use crate::observe::{
-    exchange::FAILED,
+    exchange::{FAILED, operation_of as operation_key},
     model::{Endpoint, Exchange, WorkloadKind, ip_of},
+    operations::OperationNames,
     protocol,
 };
 
 /// Turns a record into an item. Record times are Unix ns here, the capture's.
-pub fn exchange(record: &ExchangeRecord) -> Exchange {
+///
+/// A prepared statement has its name from the request that prepared it.
+pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange {
     let meaning = protocol::read(record);
+    let key = operation_key(record);
+    if let Some(meaning) = &meaning {
+        names.learn_meaning(key, meaning);
+    }
     let is_http = meaning.is_none();
     let path = path_of(record).filter(|_| is_http);
     let started = if record.started_ns != 0 {
@@ -36,6 +43,7 @@ pub fn exchange(record: &ExchangeRecord) -> Exchange {
         server: endpoint(&record.server_addr, record.server_port),
         protocol: protocol::name(record.protocol).into(),
         operation: match &meaning {
+            Some(_) if names.is_named(&key) => names.name(&key).as_ref().into(),
             Some(meaning) => meaning.operation.clone(),
             None => operation_of(record, path.as_deref()),
         },

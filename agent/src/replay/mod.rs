@@ -33,7 +33,10 @@ use self::{
     packet::{Decoded, decode},
     table::Connections,
 };
-use crate::observe::model::Exchange;
+use crate::observe::{model::Exchange, operations::OperationNames};
+
+/// Names of operations that are kept for requests which do not say their own.
+const MAX_NAMES: usize = 4_096;
 
 /// Replays a pcap or pcapng file and hands each exchange to `sink`, in the order of their ends.
 ///
@@ -49,7 +52,8 @@ pub fn run_reader<R: Read + Send>(
     input: R,
     sink: &mut dyn FnMut(Exchange),
 ) -> Result<ReplayReport> {
-    run_records(input, &mut |record| sink(item::exchange(record)))
+    let mut names = OperationNames::new(MAX_NAMES);
+    run_records(input, &mut |record| sink(item::exchange(record, &mut names)))
 }
 
 /// As [`run_reader`], with the records that the kernel would have written; times are Unix ns.

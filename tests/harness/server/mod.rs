@@ -2,6 +2,7 @@
 
 pub mod collector;
 pub mod h2load;
+pub mod mysql;
 pub mod nginx;
 pub mod python;
 pub mod redis;

@@ -3,7 +3,9 @@
 //! The kernel knows an operation by a hash; here it gets its name. Only what names the operation
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
+mod mysql;
 mod redis;
+mod sql;
 
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
 
@@ -16,11 +18,14 @@ pub struct Meaning {
     pub operation: String,
     /// Kind of failure, as the server says it.
     pub error: Option<String>,
+    /// Hash and name of the operation that this one prepares: its requests say only a number.
+    pub prepares: Option<(u64, String)>,
 }
 
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
+        protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         _ => None,
     }

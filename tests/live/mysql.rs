@@ -68,7 +68,9 @@ fn expect(agent: &Agent, server: &MariaDb, deeds: &[Deed]) -> Vec<Edge> {
     let failed = deeds.iter().filter(|deed| deed.1 != 0).count() as u64;
     assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
     for edge in &edges {
-        assert_eq!(edge.arrow(), "shop → mariadb:3306 mysql");
+        // Clients that live for a moment may be known by what started them.
+        let arrow = edge.arrow();
+        assert!(arrow.ends_with(" → mariadb:3306 mysql"), "{arrow}");
         assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
     }
     edges
@@ -89,26 +91,26 @@ fn every_command_is_counted_once() {
         deeds.extend(self::deeds(&text));
     }
     deeds.extend(command_line(&server, &host));
-    expect(&agent, &server, &deeds);
     let exchanges = tap.take(server.address.port(), deeds.len());
     let expected = tally(deeds.iter().map(|deed| (deed.0.clone(), deed.1)));
     assert_eq!(tally_of(&exchanges), expected);
+    expect(&agent, &server, &deeds);
     check_sizes(&exchanges);
     check_durations(&exchanges, &deeds);
 }
 
-/// Some statements by MariaDB's own client, which goes on after errors.
+/// Some statements by MariaDB's own client, which ends with the first error.
 fn command_line(server: &MariaDb, host: &Namespace) -> Vec<Deed> {
-    let statements = "SELECT 1 FROM dual; SELECT nope FROM dual; DO 1; PREPARE p FROM 'SELECT 1'";
+    let statements = "SELECT 1 FROM dual; DO 1; PREPARE p FROM 'SELECT 1'; SELECT nope FROM dual";
     let said = output(&mut server.command_line(Place::In(host), statements));
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("ERROR 1054 (42S22)"), "{said}");
     [
         ("CONNECT", 0),
         ("SELECT dual", 0),
-        ("SELECT dual", 1054),
         ("DO", 0),
         ("PREPARE", 0),
+        ("SELECT dual", 1054),
     ]
     .map(|(operation, error)| (operation.to_owned(), error, 0))
     .into()
@@ -122,7 +124,9 @@ fn check_sizes(exchanges: &[Exchange]) {
     assert_eq!(sent.count(), 1);
     let received = exchanges.iter().filter(|e| is_big(e.response_bytes));
     assert_eq!(received.count(), 1);
-    let many = exchanges.iter().find(|e| e.operation == "SELECT seq_1_to_100000");
+    let many = exchanges
+        .iter()
+        .find(|e| e.operation == "SELECT seq_1_to_100000");
     // A row has a header of 4 bytes, two lengths, a digit and a letter at least.
     let many = many.expect("100,000 rows");
     assert!(many.response_bytes > 800_000, "{many:?}");
@@ -167,18 +171,26 @@ fn connections_older_than_weir_are_taken_up() {
     let tap = agent.tap();
     let start = Instant::now();
     folder.write("go", "");
-    assert!(client.wait(Duration::from_secs(20)).success(), "{}", client.log());
+    assert!(
+        client.wait(Duration::from_secs(20)).success(),
+        "{}",
+        client.log()
+    );
     let taken = start.elapsed();
     // What came before the file was there is not seen.
     let all = deeds(&client.log());
     let after = all.iter().skip_while(|deed| deed.0 != "SELECT shop.orders");
     let deeds: Vec<Deed> = after.cloned().collect();
     assert_eq!(deeds.len(), 51);
-    let edges = expect(&agent, &server, &deeds);
-    assert!(edges[0].p50_ns.is_some_and(|p50| u128::from(p50) < taken.as_nanos()));
     let exchanges = tap.take(server.address.port(), deeds.len());
     let expected = tally(deeds.iter().map(|deed| (deed.0.clone(), deed.1)));
     assert_eq!(tally_of(&exchanges), expected);
+    let edges = expect(&agent, &server, &deeds);
+    assert!(
+        edges[0]
+            .p50_ns
+            .is_some_and(|p50| u128::from(p50) < taken.as_nanos())
+    );
 }
 
 #[test]

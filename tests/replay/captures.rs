@@ -1,6 +1,6 @@
 //! What each recorded capture holds.
 
-use weir::observe::model::WorkloadKind;
+use weir::observe::model::{Exchange, WorkloadKind};
 
 use crate::{all_captures, capture, folder, replay, words};
 
@@ -118,6 +118,38 @@ fn bodies_behind_the_snap_length_are_passed_over() {
 #[test]
 fn heads_behind_the_snap_length_are_counted_as_lost() {
     check("snaplen-cuts-heads.pcap", &[], &[("unreadable", 2)]);
+}
+
+#[test]
+fn mysql() {
+    let (exchanges, report) = replay(&capture("mysql.pcap"));
+    let told = |exchange: &Exchange| {
+        assert_eq!(exchange.protocol, "mysql");
+        let error = exchange.error.as_deref().unwrap_or("ok");
+        format!("{} {error}", exchange.operation)
+    };
+    let told: Vec<String> = exchanges.iter().map(told).collect();
+    assert_eq!(
+        told,
+        [
+            "CONNECT ok",
+            "SET ok",
+            "INIT_DB ok",
+            "SELECT seq_1_to_9 ok",
+            "SELECT missing 1146",
+            "DO ok",
+            "CONNECT ok",
+            "SET ok",
+            "SET ok",
+            "PING ok",
+            "PREPARE SELECT seq_1_to_9 ok",
+            "RESET ok",
+            "SELECT seq_1_to_9 ok",
+            "RESET ok",
+            "SELECT seq_1_to_9 ok",
+        ]
+    );
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
 }
 
 #[test]

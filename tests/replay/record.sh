@@ -101,5 +101,14 @@ $enter python3 "$here/odd_client.py" 127.0.0.1 8080 midstream & client=$!
 while [ ! -e /tmp/weir-midstream ]; do sleep 0.1; done
 record midstream.pcap "$lo" wait "$client"
 rm -f /tmp/weir-midstream
+# MariaDB, with PyMySQL and MySQL's own connector.
+mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal \
+  --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"
+$enter mariadbd --no-defaults --user=root --datadir="$work/mysql" --socket="$work/mysql.sock" \
+  --bind-address=127.0.0.1 --port=3306 --skip-name-resolve \
+  --pid-file="$work/mysql.pid" 2>> "$work/mysql.log" & started+=($!)
+for _ in $(seq 100); do [ -e "$work/mysql.sock" ] && break; sleep 0.1; done
+record mysql.pcap "-i lo tcp port 3306" \
+  inside "$here/../../target/venv/bin/python" "$here/../servers/mysql_client.py" 127.0.0.1 3306 few
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

@@ -59,6 +59,7 @@ def connect(**options):
         user="root",
         autocommit=None,
         max_allowed_packet=64 * 1024 * 1024,
+        ssl_disabled=True,
         **options,
     )
     connection.is_ours = True
@@ -76,9 +77,9 @@ def run(connection, operation, sql, error=0):
 def commands():
     """Each kind of command and error, some often enough to be told apart by their counts."""
     db = connect()
-    run(db, "CREATE DATABASE", "CREATE DATABASE IF NOT EXISTS shop")
+    run(db, "CREATE", "CREATE DATABASE IF NOT EXISTS shop")
     told("INIT_DB", lambda: db.select_db("shop"))
-    run(db, "CREATE TABLE orders", "CREATE TABLE orders (id INT, name LONGTEXT)")
+    run(db, "CREATE orders", "CREATE TABLE orders (id INT, name LONGTEXT)")
     for i in range(50):
         run(db, "INSERT orders", f"INSERT INTO orders VALUES ({i}, 'name {i} of it')")
     for i in range(120):
@@ -99,7 +100,9 @@ def refused():
     """Logins that the server refuses."""
     for user in ["nobody", "somebody"]:
         try:
-            pymysql.connections.Connection(host=HOST, port=PORT, user=user, password="wrong")
+            pymysql.connections.Connection(
+                host=HOST, port=PORT, user=user, password="wrong", ssl_disabled=True
+            )
         except pymysql.OperationalError as failure:
             assert failure.args[0] == 1045, failure
             print("CONNECT", 1045, 0, flush=True)
@@ -158,7 +161,6 @@ class WatchedConnector(MySQLConnection):
     names = {
         ServerCmd.STMT_RESET: "RESET",
         ServerCmd.PING: "PING",
-        ServerCmd.STATISTICS: "STATISTICS",
         ServerCmd.RESET_CONNECTION: "RESET_CONNECTION",
     }
 
@@ -166,6 +168,10 @@ class WatchedConnector(MySQLConnection):
         result = super()._do_auth(*args, **kwargs)
         print("CONNECT", 0, 0, flush=True)
         return result
+
+    def cmd_statistics(self):
+        print("STATISTICS", 0, 0, flush=True)
+        return super().cmd_statistics()
 
     def cmd_change_user(self, *args, **kwargs):
         print("CHANGE_USER", 0, 0, flush=True)
@@ -210,6 +216,27 @@ def prepared():
     db.close()
 
 
+def few():
+    """Few packets, for a capture: text, rows, an error, several results, a prepared statement."""
+    db = connect(client_flag=CLIENT.MULTI_STATEMENTS)
+    told("INIT_DB", lambda: db.select_db("mysql"))
+    run(db, "SELECT seq_1_to_9", "SELECT seq FROM seq_1_to_9 WHERE seq > 3")
+    run(db, "SELECT missing", "SELECT a FROM missing WHERE b = 'secret'", 1146)
+    told("DO", lambda: db.query("DO 1; SELECT 2"))
+    db.next_result()
+    db.close()
+    db = WatchedConnector(
+        host=HOST, port=PORT, user="root", password="", database="mysql", ssl_disabled=True
+    )
+    WatchedConnector.operation = "SELECT seq_1_to_9"
+    select = db.cursor(prepared=True)
+    for i in range(2):
+        select.execute("SELECT seq FROM seq_1_to_9 WHERE seq = %s", (i,))
+        select.fetchall()
+    select.close()
+    db.close()
+
+
 def tls():
     """An encrypted connection."""
     db = pymysql.connections.Connection(
@@ -240,6 +267,7 @@ SCENARIOS = {
     "refused": refused,
     "results": results,
     "prepared": prepared,
+    "few": few,
     "tls": tls,
     "late": late,
 }

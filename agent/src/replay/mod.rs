@@ -53,7 +53,9 @@ pub fn run_reader<R: Read + Send>(
     sink: &mut dyn FnMut(Exchange),
 ) -> Result<ReplayReport> {
     let mut names = OperationNames::new(MAX_NAMES);
-    run_records(input, &mut |record| sink(item::exchange(record, &mut names)))
+    run_records(input, &mut |record| {
+        sink(item::exchange(record, &mut names))
+    })
 }
 
 /// As [`run_reader`], with the records that the kernel would have written; times are Unix ns.

@@ -9,7 +9,7 @@ use crate::{
     scratch::Scratch,
 };
 
-/// A running MariaDB; `root` may come in without a password.
+/// A running MariaDB; `root` may come in from loopback without a password.
 pub struct MariaDb {
     /// Where it listens.
     pub address: SocketAddr,
@@ -33,9 +33,6 @@ impl MariaDb {
             "--skip-test-db",
             &format!("--datadir={}", at("data")),
         ]));
-        // `root` as installed may come from this host's own names only.
-        let anyone = "CREATE USER root@'%' IDENTIFIED BY ''; GRANT ALL ON *.* TO root@'%';\n";
-        folder.write("init.sql", anyone);
         certify(folder.path());
         let mut command = place.command("mariadbd", Self::SERVICE);
         command
@@ -44,7 +41,6 @@ impl MariaDb {
             .args(["--max-allowed-packet=64M", "--innodb-buffer-pool-size=32M"])
             .arg(format!("--bind-address={}", address.ip()))
             .arg(format!("--port={}", address.port()))
-            .arg(format!("--init-file={}", at("init.sql")))
             .arg(format!("--datadir={}", at("data")))
             .arg(format!("--socket={}", at("socket")))
             .arg(format!("--pid-file={}", at("pid")))
@@ -75,7 +71,7 @@ impl MariaDb {
     pub fn command_line(&self, place: Place, statements: &str) -> Command {
         let mut command = place.command("mariadb", "shop");
         command
-            .args(["--no-defaults", "--user=root", "--force", "--skip-ssl"])
+            .args(["--no-defaults", "--user=root", "--skip-ssl"])
             .arg(format!("--host={}", self.address.ip()))
             .arg(format!("--port={}", self.address.port()))
             .arg(format!("--execute={statements}"));
@@ -87,7 +83,9 @@ impl MariaDb {
 fn certify(folder: &Path) {
     must(
         Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
             .args(["-subj", "/CN=mariadb.test"])
             .arg("-keyout")
             .arg(folder.join("key.pem"))

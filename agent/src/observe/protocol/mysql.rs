@@ -113,12 +113,18 @@ mod tests {
     #[test]
     fn commands_have_their_names() {
         for (payload, operation) in [
-            (&b"\x03SELECT name FROM orders WHERE id = 7"[..], "SELECT orders"),
+            (
+                &b"\x03SELECT name FROM orders WHERE id = 7"[..],
+                "SELECT orders",
+            ),
             (b"\x03insert into orders values ('secret')", "INSERT orders"),
             (b"\x03\0\x01SELECT 1", "SELECT"),
             (b"\x03\x01\x01\0\x01\xfe\0\x01k\x01vSELECT 1", "QUERY"),
             (b"\x03", "QUERY"),
-            (b"\x16SELECT * FROM orders WHERE id = ?", "PREPARE SELECT orders"),
+            (
+                b"\x16SELECT * FROM orders WHERE id = ?",
+                "PREPARE SELECT orders",
+            ),
             (b"\x17\x01\0\0\0\0\x01\0\0\0", "EXECUTE"),
             (b"\x0e", "PING"),
             (b"\x02shop", "INIT_DB"),

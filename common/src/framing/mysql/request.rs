@@ -132,7 +132,9 @@ fn command(conversation: &mut Conversation, packet: &Packet, from: usize, known:
             let end = window.forget(from + need);
             text_op(window, kind, from + HEADER_BYTES + 1, end)
         }
-        command::EXECUTE | command::BULK_EXECUTE => statement_op(conversation, kind, from),
+        command::EXECUTE | command::BULK_EXECUTE if need == STATEMENT_END => {
+            statement_op(conversation, kind, from)
+        }
         _ => command_op(kind),
     };
     if kind == command::PREPARE {

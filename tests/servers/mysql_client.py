@@ -77,9 +77,9 @@ def run(connection, operation, sql, error=0):
 def commands():
     """Each kind of command and error, some often enough to be told apart by their counts."""
     db = connect()
-    run(db, "CREATE", "CREATE DATABASE IF NOT EXISTS shop")
+    run(db, "CREATE DATABASE", "CREATE DATABASE IF NOT EXISTS shop")
     told("INIT_DB", lambda: db.select_db("shop"))
-    run(db, "CREATE orders", "CREATE TABLE orders (id INT, name LONGTEXT)")
+    run(db, "CREATE TABLE orders", "CREATE TABLE orders (id INT, name LONGTEXT)")
     for i in range(50):
         run(db, "INSERT orders", f"INSERT INTO orders VALUES ({i}, 'name {i} of it')")
     for i in range(120):

@@ -25,7 +25,10 @@ fn request(head: &[u8]) -> Option<Meaning> {
     let whole = usize::from(head[0]) | usize::from(head[1]) << 8 | usize::from(head[2]) << 16;
     let packet = &head[..head.len().min(whole + HEADER_BYTES)];
     match kind {
-        command::QUERY | command::PREPARE => Some(statement(kind, packet)),
+        command::QUERY | command::PREPARE => {
+            let is_cut = packet.len() < whole + HEADER_BYTES;
+            Some(statement(kind, packet, is_cut))
+        }
         _ => Some(named(kind)),
     }
 }
@@ -39,7 +42,7 @@ fn named(kind: u8) -> Meaning {
 }
 
 /// A statement with its text.
-fn statement(kind: u8, packet: &[u8]) -> Meaning {
+fn statement(kind: u8, packet: &[u8], is_cut: bool) -> Meaning {
     let begin = HEADER_BYTES + 1;
     let skip = match packet.get(begin..begin + 2) {
         Some([0, _]) if kind == command::QUERY => 2,
@@ -47,9 +50,9 @@ fn statement(kind: u8, packet: &[u8]) -> Meaning {
         Some([_, 1]) if kind == command::QUERY => return named(kind),
         _ => 0,
     };
-    let text = &packet[begin + skip..];
     let op = op_hash_of(&packet[begin + skip..packet.len().min(TEXT_END)]);
-    let summary = Some(summary(text)).filter(|summary| !summary.is_empty());
+    let summary = Some(summary(whole_words(&packet[begin + skip..], is_cut)))
+        .filter(|summary| !summary.is_empty());
     let executed = summary.unwrap_or_else(|| name(command::QUERY));
     if kind == command::QUERY {
         return Meaning {
@@ -63,6 +66,15 @@ fn statement(kind: u8, packet: &[u8]) -> Meaning {
         operation: format!("PREPARE {executed}"),
         prepares: Some((op, executed)),
         ..Meaning::default()
+    }
+}
+
+/// A text up to its last space: where it was cut, half a name may stand behind that.
+fn whole_words(text: &[u8], is_cut: bool) -> &[u8] {
+    let space = text.iter().rposition(u8::is_ascii_whitespace);
+    match space {
+        Some(space) if is_cut => &text[..space],
+        _ => text,
     }
 }
 
@@ -137,6 +149,15 @@ mod tests {
         }
         assert_eq!(read(&packet(1, &[0; 40]), b"").operation, "CONNECT");
         assert_eq!(read(b"", b"").operation, "");
+    }
+
+    #[test]
+    fn half_a_name_is_none() {
+        let whole = packet(0, b"\x03SELECT a FROM orders, items");
+        for (text_len, operation) in [(17, "SELECT"), (20, "SELECT"), (22, "SELECT orders")] {
+            let meaning = read(&whole[..HEADER_BYTES + 1 + text_len], b"");
+            assert_eq!(meaning.operation, operation, "{text_len}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Records tests/replay/captures anew: real nginx, curl, wrk and tcpdump in a network namespace of
+# Records tests/replay/captures anew: real servers, clients and tcpdump in a network namespace of
 # its own. Needs root; leaves nothing behind. The tests need only its results, which are committed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

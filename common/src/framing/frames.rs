@@ -98,6 +98,10 @@ pub fn advance<P: Protocol, L: Load>(
     if segment.end <= direction.next {
         return step::DONE;
     }
+    if direction.phase == phase::UNTIL_CLOSE {
+        direction.next = segment.end;
+        return step::DONE;
+    }
     if direction.phase == phase::RESYNC {
         // An answer means something only after a request that was seen.
         let early = !is_request && conversation.asked == conversation.answered;

@@ -1,6 +1,10 @@
 //! Commands and their answers.
 
-use weir_common::framing::mysql::{command, command_op};
+use weir_common::framing::{
+    advance,
+    http1::step,
+    mysql::{command, command_op},
+};
 
 use crate::{
     check, logged, logged_in,
@@ -9,7 +13,7 @@ use crate::{
         ok_eof, packet, packets, query, row,
     },
     preparing, sql,
-    talk::{Client, Server, Talk},
+    talk::{Client, SERVER_ISN, Server, Talk},
 };
 
 const BOTH: [Ends; 2] = [Ends::Eof, Ends::Ok];
@@ -65,7 +69,7 @@ fn every_form_of_answer_to_a_query() {
 fn errors_in_every_place() {
     for ends in BOTH {
         let wrong = err(1064, "42000");
-        answer(ends, packets(1, &[wrong.clone()]), 1000);
+        answer(ends, packet(1, &wrong), 1000);
         // Servers leave the state out where the client's version is not known yet.
         answer(ends, packets(1, &[b"\xff\x15\x04no".to_vec()]), 1000);
         let mut cut_off = ends.result(2, &[row(&["1", "a"])], 0);
@@ -393,4 +397,31 @@ fn a_hundred_thousand_rows() {
         assert_eq!((talk.finished.len(), talk.lost), (2, 0));
         assert_eq!(talk.finished[1].response_bytes, answer.len() as u64);
     }
+}
+
+/// Steps that a run of the kernel's program takes over one segment, see `ebpf/src/hook/readers.rs`.
+const STEPS_OF_A_RUN: u32 = 512;
+
+/// The largest segment that loopback makes.
+const LARGEST_SEGMENT: usize = 131_018;
+
+#[test]
+fn the_largest_segment_of_the_smallest_rows_fits_into_a_run() {
+    let mut talk = logged();
+    talk.say(Client, &query("SELECT NULL FROM numbers"));
+    let definitions = packets(1, &[vec![1], definition("c"), eof(0)]);
+    talk.say(Server, &definitions);
+    let rows = packet(4, &[0xfb]).repeat(LARGEST_SEGMENT / 5);
+    let conversation = &mut talk.conversation;
+    let seq = SERVER_ISN.wrapping_add(1 + conversation.response.next as u32);
+    assert!(conversation.locate(false, seq, rows.len() as u32, 1));
+    let mut steps = 0;
+    while advance(conversation, false, &mut &rows[..]) == step::MORE {
+        steps += 1;
+    }
+    assert_eq!(
+        conversation.response.next,
+        conversation.response.segment.end
+    );
+    assert!(steps < STEPS_OF_A_RUN, "{steps} steps");
 }

@@ -108,6 +108,35 @@ fn lengths_that_lie_move_nothing_backwards() {
     assert_eq!((talk.finished.len(), talk.lost), (3, 0));
 }
 
+#[test]
+fn a_file_may_come_in_any_order() {
+    let mut talk = logged();
+    talk.say(Client, &query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t"));
+    talk.say(Server, &packet(1, b"\xfb/f"));
+    talk.miss(Client, 100_000);
+    talk.say_unseen(Client, 50_000);
+    talk.say(Server, &packet(9, b"\xff\xff\xff\x01\x01\x01\0\0\0\0"));
+    talk.say_unseen(Client, 50_000);
+    talk.say(Server, &packet(9, &ok(0)));
+    talk.say(Client, &query(SELECT));
+    talk.say(Server, &result());
+    let talk = talk.end();
+    assert_eq!((talk.finished.len(), talk.lost), (3, 0), "{:?}", talk.out);
+}
+
+#[test]
+fn a_pipeline_is_found_behind_a_hole() {
+    let mut talk = logged();
+    talk.miss(Client, 20);
+    talk.say(
+        Client,
+        &[query(SELECT), query(SELECT), send(0x0e, b"")].concat(),
+    );
+    talk.say(Server, &[result(), result(), packet(1, &ok(0))].concat());
+    let talk = talk.end();
+    assert_eq!((talk.finished.len(), talk.lost), (4, 1), "{:?}", talk.out);
+}
+
 /// A connection that is older than its observer.
 fn older(says: &[(Side, Bytes)]) -> Talk {
     let mut talk = Talk::midstream();

@@ -72,6 +72,12 @@ fn speaks(window: &Window, packet: &Packet, from: usize) -> bool {
     }
 }
 
+/// True for first bytes of commands.
+#[inline(always)]
+pub(super) fn is_command(kind: u8) -> bool {
+    (kind != 0 && kind <= command::LAST) || kind == command::BULK_EXECUTE
+}
+
 /// True if a statement begins with these letters, the first one lowest.
 #[inline(always)]
 fn begins_statement(word: u32) -> bool {
@@ -103,14 +109,25 @@ fn begins_statement(word: u32) -> bool {
         || is(*b"lock")
 }
 
-/// True if a command stands where a segment begins, behind a hole: nothing may be left over of the
-/// segment, and what does not end in it must be text.
+/// True if a command stands where a segment begins, behind a hole: it must end where the segment
+/// ends or another begins, or be text that goes on in the next segments.
 #[inline(always)]
 pub(super) fn resumes(direction: &Direction, packet: &Packet, from: usize, known: usize) -> bool {
     let segment = &direction.segment;
     let end = segment
         .offset
         .wrapping_add(packet.len + HEADER_BYTES as u64);
-    let is_longer = end > segment.end && known >= TEXT_END && packet.len != CONTINUES;
-    end == segment.end || (is_longer && speaks(&direction.window, packet, from))
+    if end == segment.end {
+        return true;
+    }
+    if end > segment.end {
+        let is_text = known >= TEXT_END && packet.len != CONTINUES;
+        return is_text && speaks(&direction.window, packet, from);
+    }
+    let behind = HEADER_BYTES + packet.len as usize;
+    if behind + HEADER_BYTES >= known {
+        return false;
+    }
+    let next = Packet::at(&direction.window, from + behind);
+    next.sequence == 0 && next.len != 0 && is_command(next.first)
 }

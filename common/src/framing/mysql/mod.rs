@@ -12,6 +12,7 @@ mod answer;
 mod evidence;
 mod packet;
 mod request;
+mod results;
 
 use super::{
     conversation::Conversation,

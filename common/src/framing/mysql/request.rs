@@ -1,8 +1,8 @@
-//! What a client says: its answer to the greeting, commands, files, passwords.
+//! What a client says: its answer to the greeting, commands, passwords.
 
 use super::{
     CONTINUES, HEADER_BYTES, OPAQUE, TEXT_END, command, command_op, evidence, fact, is_login,
-    packet::Packet, prepare_op, stage,
+    packet::Packet, prepare_op,
 };
 use crate::{
     flow::protocol,
@@ -41,13 +41,6 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
     if !begins(&conversation.request) {
         return packet.last(0);
     }
-    if !begins(&conversation.response) && conversation.response.method == stage::FILE {
-        if packet.len == 0 {
-            // The file's end: the server says next what came of it.
-            conversation.response.method = stage::FIRST;
-        }
-        return packet.frame(means::ASIDE);
-    }
     if packet.sequence != 0 {
         return in_login(conversation, &packet, from, known);
     }
@@ -60,7 +53,7 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
     if known == HEADER_BYTES {
         return Frame::CUT;
     }
-    if !is_command(packet.first) {
+    if !evidence::is_command(packet.first) {
         return Frame::BAD;
     }
     command(conversation, &packet, from, known)
@@ -152,11 +145,6 @@ fn command(conversation: &mut Conversation, packet: &Packet, from: usize, known:
         command::QUIT | command::CLOSE | command::SEND_LONG_DATA => packet.last(means::ALONE),
         _ => packet.last(0),
     }
-}
-
-#[inline(always)]
-fn is_command(kind: u8) -> bool {
-    (kind != 0 && kind <= command::LAST) || kind == command::BULK_EXECUTE
 }
 
 /// Operation key of SQL text.

@@ -1,6 +1,6 @@
 //! Real captures, the same in other containers, and the same damaged, through `weir replay`.
 //!
-//! `record.sh` made the captures with tcpdump, nginx, MariaDB, real clients and small Python programs.
+//! `record.sh` made the captures with tcpdump, real servers and clients, and small Python programs.
 
 mod captures;
 mod connections;

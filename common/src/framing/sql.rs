@@ -208,7 +208,9 @@ impl Hasher {
     #[inline(always)]
     fn push(&mut self, byte: u8) {
         let class = CLASSES[byte as usize] as u32;
-        let entry = ENTRIES[((self.place | (class & 15)) & 0xff) as usize];
+        // A sum, which could be too large: of a bitwise or the compiler knows that it is not, and
+        // leaves out the mask, which verifiers before 6.12 need to see.
+        let entry = ENTRIES[(self.place.wrapping_add(class & 15) & 0xff) as usize];
         self.place = entry & 0xff;
         let sign = (class >> 8 & entry >> 8 ^ entry >> 16) & 0xff;
         let hash = fnv1a_step(self.hash, sign as u8);

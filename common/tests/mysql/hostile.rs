@@ -137,6 +137,26 @@ fn a_pipeline_is_found_behind_a_hole() {
     assert_eq!((talk.finished.len(), talk.lost), (4, 1), "{:?}", talk.out);
 }
 
+#[test]
+fn an_execution_whose_preparation_was_missed_has_no_statement() {
+    const OTHER: &str = "DELETE FROM orders WHERE id = ?";
+    let mut talk = logged();
+    talk.say(Client, &send(command::PREPARE, SELECT.as_bytes()));
+    talk.say(Server, &packets(1, &Ends::Eof.prepared(7, 0, 0)));
+    let missed = send(command::PREPARE, OTHER.as_bytes());
+    talk.miss(Client, missed.len() as u64);
+    // The latest statement is the one that was missed; 23 has the slot of 7.
+    for statement in [u32::MAX, 23, 7] {
+        talk.say(Client, &execute(statement));
+        talk.say(Server, &packet(1, &ok(0)));
+    }
+    let talk = talk.end();
+    assert_eq!(talk.lost, 1, "{:?}", talk.out);
+    let found: Vec<_> = talk.finished[2..].iter().map(|f| f.op).collect();
+    let nameless = command_op(command::EXECUTE);
+    assert_eq!(found, [nameless, nameless, sql(SELECT)], "{:?}", talk.out);
+}
+
 /// A connection that is older than its observer.
 fn older(says: &[(Side, Bytes)]) -> Talk {
     let mut talk = Talk::midstream();

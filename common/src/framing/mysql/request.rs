@@ -47,8 +47,12 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
     if packet.len == 0 {
         return Frame::BAD;
     }
-    if is_lost && !evidence::resumes(&conversation.request, &packet, from, known) {
-        return Frame::BAD;
+    if is_lost {
+        // Another statement may have been prepared in what was missed.
+        conversation.latest_prepared = 0;
+        if !evidence::resumes(&conversation.request, &packet, from, known) {
+            return Frame::BAD;
+        }
     }
     if known == HEADER_BYTES {
         return Frame::CUT;

@@ -43,12 +43,12 @@ fn replay(bytes: &[u8]) -> (Vec<Exchange>, ReplayReport) {
     (exchanges, report)
 }
 
-/// `METHOD path status`, or `METHOD path error`.
+/// `METHOD path status`, or `METHOD path error`; of protocols without methods `operation - error`.
 fn words(exchange: &Exchange) -> String {
     let status = exchange.status.map(|status| status.to_string());
     format!(
         "{} {} {}",
-        exchange.method.as_deref().unwrap_or("-"),
+        exchange.method.as_deref().unwrap_or(&exchange.operation),
         exchange.path.as_deref().unwrap_or("-"),
         status.or(exchange.error.clone()).unwrap_or_default()
     )

@@ -180,28 +180,24 @@ impl Conversation {
         direction.phase != phase::BODY && direction.segment.end <= direction.next
     }
 
-    /// Kind of the oldest request that waits for its answer; 0 if it was not remembered.
+    /// The oldest request that waits for its answer, if it was remembered.
     #[inline(always)]
-    pub(in crate::framing) fn awaited_method(&self) -> u8 {
+    fn awaited(&self) -> Option<&Pending> {
         let ordinal = self.answered + 1;
         let pending = &self.pending[self.pending_slot(ordinal)];
-        if pending.ordinal == ordinal {
-            pending.method
-        } else {
-            0
-        }
+        (pending.ordinal == ordinal).then_some(pending)
     }
 
-    /// Operation key of the oldest request that waits for its answer; 0 if it was not remembered.
+    /// Its kind; 0 if it was not remembered.
+    #[inline(always)]
+    pub(in crate::framing) fn awaited_method(&self) -> u8 {
+        self.awaited().map_or(0, |pending| pending.method)
+    }
+
+    /// Its operation key; 0 if it was not remembered.
     #[inline(always)]
     pub(in crate::framing) fn awaited_op(&self) -> u64 {
-        let ordinal = self.answered + 1;
-        let pending = &self.pending[self.pending_slot(ordinal)];
-        if pending.ordinal == ordinal {
-            pending.op
-        } else {
-            0
-        }
+        self.awaited().map_or(0, |pending| pending.op)
     }
 
     /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.

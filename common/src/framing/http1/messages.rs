@@ -142,13 +142,7 @@ fn end_of_response_head(conversation: &mut Conversation) -> Step {
         direction.head_flags = 0;
         return more(direction);
     }
-    let ordinal = conversation.answered + 1;
-    let asked = conversation.pending_mut(ordinal);
-    let method = if asked.ordinal == ordinal {
-        asked.method
-    } else {
-        method::NONE
-    };
+    let method = conversation.awaited_method();
     if status == 101 || (method == method::CONNECT && status < 300) {
         let finished = finish_response(conversation, conversation.response.segment.time_ns);
         conversation.turn_opaque(protocol::UPGRADED);

@@ -141,6 +141,8 @@ pub mod step {
     pub const EXCHANGE: u32 = 2;
     /// Lines wait in the window: [`super::http1::scan`] is next.
     pub const SCAN: u32 = 3;
+    /// These bytes are no HTTP: [`super::http1::recognise`] is next.
+    pub const DETECT: u32 = 4;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;

@@ -1,9 +1,9 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
-use super::{conversation::Conversation, line, mysql, redis, window::Window};
+use super::{conversation::Conversation, line, mysql, redis, stream::phase, window::Window};
 use crate::flow::protocol;
 
-/// The protocol of a connection whose first bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
+/// The protocol of a connection whose bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
 /// bytes may tell, [`protocol::TCP`] if nothing is known of them.
 #[inline(always)]
 pub(super) fn detect(
@@ -12,7 +12,9 @@ pub(super) fn detect(
     from: usize,
     to: usize,
 ) -> u8 {
-    let window = &mut conversation.direction_mut(is_request).window;
+    let direction = conversation.direction_mut(is_request);
+    let resumed = direction.phase == phase::RESYNC;
+    let window = &mut direction.window;
     if line::is_tls_handshake(window, from) {
         return protocol::TLS;
     }
@@ -22,7 +24,12 @@ pub(super) fn detect(
     if to >= from + 8 && line::is_http2_preface(window, from) {
         return protocol::HTTP2;
     }
-    request(window, from, to)
+    let code = request(window, from, to);
+    if code == protocol::TCP && resumed {
+        // On a connection that is older than its observer.
+        return mysql::evidence(window, from, to);
+    }
+    code
 }
 
 /// The same of a server's first bytes, where its client waits for them.
@@ -34,19 +41,9 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
     mysql::greeting_evidence(&conversation.response.window, from, to)
 }
 
-/// The same of a client's bytes on a connection that is older than its observer.
-#[inline(always)]
-pub(super) fn resumed(window: &mut Window, from: usize, to: usize) -> u8 {
-    let code = request(window, from, to);
-    if code != protocol::TCP {
-        return code;
-    }
-    mysql::evidence(window, from, to)
-}
-
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
 #[inline(always)]
-pub(super) fn request(window: &mut Window, from: usize, to: usize) -> u8 {
+fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }

@@ -1,12 +1,16 @@
 //! The beginning of a step: what needs no bytes, loading the window, looking for a lost head.
 
-use super::{Conversation, messages::conclude, scan, step};
+use super::{
+    Conversation,
+    messages::conclude,
+    recognise::{missed_look, recognise},
+    scan, step,
+};
 use crate::{
     counter::Loss,
     flow::protocol,
     framing::{
-        conversation::{MAX_MISSES, Step, finish_message, lost},
-        detect,
+        conversation::{Step, finish_message, lost},
         heads::{note_head, spare_head},
         line,
         stream::{Direction, phase},
@@ -17,15 +21,18 @@ use crate::{
 /// Reads on in the segment under the reader. Call until it answers [`step::DONE`], within a bound
 /// of your own.
 ///
-/// The three parts are functions of their own in the kernel, where each is verified by itself.
+/// The parts are functions of their own in the kernel, where each is verified by itself.
 #[inline(always)]
 pub fn advance<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: &mut L) -> u32 {
-    let begun = begin(conversation, is_request, bytes);
-    if begun != step::SCAN {
-        return begun;
+    let mut next = begin(conversation, is_request, bytes);
+    if next == step::SCAN {
+        let found = scan(conversation, is_request);
+        next = conclude(conversation, is_request, found);
     }
-    let found = scan(conversation, is_request);
-    conclude(conversation, is_request, found)
+    if next == step::DETECT {
+        next = recognise(conversation, is_request);
+    }
+    next
 }
 
 /// First part of a step: what needs no bytes, else loads the window.
@@ -130,40 +137,17 @@ fn look_for_head<L: Load>(
         direction.misses = 0;
         return step::MORE;
     }
-    if is_request && conversation.protocol == protocol::UNKNOWN {
-        let code = detect::resumed(&mut conversation.request.window, CARRY_BYTES, to);
-        if detect::is_framed(code) {
-            // Its own reader goes on at this very byte.
-            conversation.protocol = code;
-            return step::MORE;
-        }
-    }
+    let unknown = conversation.protocol == protocol::UNKNOWN;
     let direction = conversation.direction_mut(is_request);
+    if is_request && unknown {
+        direction.scan_from = CARRY_BYTES as u32;
+        direction.scan_end = to as u64;
+        return step::DETECT;
+    }
     direction.next = segment.end;
     if is_request {
         return missed_look(conversation);
     }
     // A download that goes on says nothing about what its connection speaks.
-    step::DONE
-}
-
-/// No head where a request could begin: one loss when that begins on a connection that speaks
-/// HTTP (unless [`Conversation::resynchronise`] counted it), an end to one that never spoke it.
-#[inline(always)]
-fn missed_look(conversation: &mut Conversation) -> Step {
-    let misses = conversation.request.misses;
-    if misses < MAX_MISSES {
-        conversation.request.misses = misses + 1;
-    }
-    if conversation.protocol != protocol::UNKNOWN {
-        return if misses == 0 {
-            lost(conversation, true, Loss::Malformed, 1)
-        } else {
-            step::DONE
-        };
-    }
-    if misses + 1 >= MAX_MISSES {
-        conversation.turn_opaque(protocol::TCP);
-    }
     step::DONE
 }

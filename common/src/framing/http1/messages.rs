@@ -8,9 +8,8 @@ use crate::{
         conversation::{
             Step, body_of, exchange_or_orphan, finish_message, finish_response, lost, more,
         },
-        detect::{detect, is_framed},
         line,
-        stream::{Direction, head_flag, phase},
+        stream::{head_flag, phase},
         window::CARRY_BYTES,
     },
 };
@@ -70,46 +69,18 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
     more(conversation.direction_mut(is_request))
 }
 
-/// Bytes that are no HTTP: a first message makes the connection opaque, a later one is a loss.
+/// Bytes that are no HTTP: of a first message something else may know them, a later one is a loss.
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
-    let in_first_line = conversation.direction_mut(is_request).phase == phase::START_LINE;
-    if conversation.protocol != protocol::UNKNOWN || !in_first_line {
-        let missed = conversation.resynchronise();
-        return lost(conversation, is_request, Loss::Malformed, missed);
-    }
-    let found = detect(conversation, is_request, from, from.wrapping_add(len));
-    if found != protocol::UNKNOWN && !is_framed(found) {
-        conversation.turn_opaque(found);
-        return step::DONE;
-    }
+    let unknown = conversation.protocol == protocol::UNKNOWN;
     let direction = conversation.direction_mut(is_request);
-    if found == protocol::UNKNOWN {
-        return undecided(direction, from, len);
+    if unknown && direction.phase == phase::START_LINE {
+        direction.scan_from = from as u32;
+        direction.scan_end = from.wrapping_add(len) as u64;
+        return step::DETECT;
     }
-    conversation.protocol = found;
-    reread(conversation.direction_mut(is_request), from, len)
-}
-
-/// The first bytes tell nothing yet: carries them over to the next segment.
-#[inline(always)]
-fn undecided(direction: &mut Direction, from: usize, len: usize) -> Step {
-    let to = from.wrapping_add(len);
-    if to != CARRY_BYTES && len < CARRY_BYTES {
-        direction.window.carry_from(to);
-        direction.carry_len = len as u8;
-    }
-    more(direction)
-}
-
-/// The bytes are for another reader: makes them unread. Those of earlier segments are carried.
-#[inline(always)]
-fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
-    let new = from.wrapping_add(len).wrapping_sub(CARRY_BYTES);
-    direction.next = direction.next.wrapping_sub(new as u64);
-    direction.carry_len = CARRY_BYTES.wrapping_sub(from) as u8;
-    direction.head_flags = 0;
-    more(direction)
+    let missed = conversation.resynchronise();
+    lost(conversation, is_request, Loss::Malformed, missed)
 }
 
 #[inline(always)]

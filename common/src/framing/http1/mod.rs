@@ -2,12 +2,14 @@
 
 mod begin;
 mod messages;
+mod recognise;
 mod scan;
 #[cfg(test)]
 mod tests;
 
 pub use begin::{advance, begin};
 pub use messages::conclude;
+pub use recognise::recognise;
 pub use scan::{found, scan};
 
 pub use super::{

@@ -4,7 +4,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::flow::{Addr, Owner};
+use crate::{
+    flow::{Addr, Owner},
+    framing::http2::PATH_WORDS,
+};
 
 /// Values of [`Header::kind`].
 pub mod kind {
@@ -16,6 +19,8 @@ pub mod kind {
     pub const VERDICT: u32 = 3;
     /// [`super::ProcessRecord`].
     pub const PROCESS: u32 = 4;
+    /// [`super::PathRecord`].
+    pub const PATH: u32 = 5;
 }
 
 /// First bytes of every record.
@@ -148,6 +153,35 @@ impl ExchangeRecord {
         let from = self.answer_skip as usize;
         let to = from + self.answer_len as usize;
         self.answer.get(from..to).unwrap_or(&[])
+    }
+}
+
+/// The path of an operation of HTTP/2, told once: later requests refer to it by a number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct PathRecord {
+    /// Common part.
+    pub header: Header,
+    /// Operation hash, see [`crate::counter::OpKey::op`].
+    pub op: u64,
+    /// Length of the path, bytes.
+    pub len: u16,
+    /// Bytes of `path` that stand before it.
+    pub skip: u8,
+    /// 1 = by Huffman codes (RFC 7541, appendix B).
+    pub huffman: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 4],
+    /// The path as it was sent, in whole words; read it by [`PathRecord::path`].
+    pub path: [u8; PATH_WORDS * 8],
+}
+
+impl PathRecord {
+    /// The path as it was sent.
+    pub fn path(&self) -> &[u8] {
+        let from = self.skip as usize;
+        let to = from + self.len as usize;
+        self.path.get(from..to).unwrap_or(&[])
     }
 }
 

@@ -39,7 +39,7 @@ pub mod protocol {
     pub const TCP: u8 = 1;
     /// HTTP/1.0 and HTTP/1.1.
     pub const HTTP1: u8 = 2;
-    /// HTTP/2 preface seen; counted as a connection only.
+    /// HTTP/2.
     pub const HTTP2: u8 = 3;
     /// A TLS handshake record began the connection.
     pub const TLS: u8 = 4;
@@ -59,6 +59,8 @@ pub mod protocol {
     pub const ZOOKEEPER: u8 = 11;
     /// DNS.
     pub const DNS: u8 = 12;
+    /// gRPC: exchanges on connections of HTTP/2.
+    pub const GRPC: u8 = 13;
     /// Room for protocols in tables that have a place for each.
     pub const SLOTS: usize = 32;
 }

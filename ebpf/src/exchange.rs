@@ -83,8 +83,11 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
 /// Protocol of an exchange: also of the one that ended HTTP on its connection.
 #[inline(always)]
 fn spoken(state: &ConnectionState) -> u8 {
-    if is_framed(state.conversation.protocol) {
-        state.conversation.protocol
+    let conversation = &state.conversation;
+    if conversation.finished.protocol != 0 {
+        conversation.finished.protocol
+    } else if is_framed(conversation.protocol) {
+        conversation.protocol
     } else {
         protocol::HTTP1
     }

@@ -12,6 +12,7 @@ use weir_common::{
     draw::Drawn,
     event::Control,
     flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
+    framing::http2::{Stream, StreamKey},
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
 };
@@ -83,6 +84,14 @@ pub static INGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0)
 /// The same for segments that go out: programs of one array must be of one kind.
 #[map]
 pub static EGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
+
+/// Open streams of HTTP/2 connections that have more than their record holds.
+#[map]
+pub static STREAMS: LruHashMap<StreamKey, Stream> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Operation keys of HTTP/2 whose paths were told to the agent.
+#[map]
+pub static TOLD: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Workload by process.
 #[map]

@@ -9,7 +9,10 @@ use aya_ebpf::{
     helpers::generated::bpf_sk_storage_get,
     macros::btf_map,
 };
-use weir_common::connection::{ConnectionState, OwnerRecord};
+use weir_common::{
+    connection::{ConnectionState, OwnerRecord},
+    framing::http2::Http2,
+};
 
 /// A `BPF_MAP_TYPE_SK_STORAGE` map; the crate's own type offers neither flags nor all contexts.
 #[repr(C)]
@@ -66,6 +69,10 @@ const CLONED: usize = (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize;
 /// Who made a socket. Accepted sockets get a copy of their listener's.
 #[btf_map]
 pub static OWNERS: SocketStorage<OwnerRecord, CLONED> = SocketStorage::new();
+
+/// What only connections of HTTP/2 need.
+#[btf_map]
+pub static HTTP2: SocketStorage<Http2, PLAIN> = SocketStorage::new();
 
 /// The connection record.
 #[btf_map]

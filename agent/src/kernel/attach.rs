@@ -136,6 +136,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges",
     ),
     hook(
+        "http2",
+        "weir_http2",
+        Kind::Reader(protocol::HTTP2),
+        release(5, 10),
+        "exchanges of HTTP/2 and gRPC",
+    ),
+    hook(
         "mysql",
         "weir_mysql",
         Kind::Reader(protocol::MYSQL),

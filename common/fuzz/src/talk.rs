@@ -4,6 +4,8 @@
 //! requests, each answered once and in order. Of inputs that are a stream without holes: cut
 //! anywhere, they give the same exchanges.
 
+use std::collections::{HashMap, HashSet};
+
 use bytemuck::Zeroable;
 use libfuzzer_sys::Corpus;
 use weir_common::{
@@ -12,6 +14,7 @@ use weir_common::{
     framing::{
         advance,
         http1::{Conversation, Finished, step},
+        http2::{Http2, MAX_PATH_SYMBOLS, Spill, Stream},
         window::CARRY_BYTES,
     },
 };
@@ -80,8 +83,28 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+/// Streams of HTTP/2 that found their slot taken.
+#[derive(Default)]
+struct Table(HashMap<u32, Stream>);
+
+impl Spill for Table {
+    fn get(&mut self, id: u32) -> Option<&mut Stream> {
+        self.0.get_mut(&id)
+    }
+
+    fn insert(&mut self, value: &Stream) {
+        self.0.insert(value.id, *value);
+    }
+
+    fn remove(&mut self, id: u32) {
+        self.0.remove(&id);
+    }
+}
+
 struct Run {
     conversation: Box<Conversation>,
+    http2: Box<Http2>,
+    spill: Table,
     at: [u32; 2],
     time_ns: u64,
     finished: Vec<Finished>,
@@ -99,6 +122,8 @@ impl Run {
         }
         Self {
             conversation,
+            http2: Box::new(Http2::zeroed()),
+            spill: Table::default(),
             at: [CLIENT_ISN.wrapping_add(1), SERVER_ISN.wrapping_add(1)],
             time_ns: 0,
             finished: Vec::new(),
@@ -133,9 +158,11 @@ impl Run {
         let segment = direction.segment;
         assert_eq!(segment.end - segment.offset, u64::from(len));
         for _ in 0..bytes.len() * 2 + 64 {
-            match advance(conversation, is_request, &mut &*bytes) {
+            let (http2, spill) = (&mut self.http2, &mut self.spill);
+            match advance(conversation, http2, spill, is_request, &mut &*bytes) {
                 step::DONE => return self.check(),
                 step::MORE => {}
+                step::NAMED => assert!(usize::from(http2.path_len) <= MAX_PATH_SYMBOLS),
                 step::EXCHANGE => self.finished.push(conversation.finished),
                 code => {
                     assert!(Loss::ALL.get((code - step::LOST) as usize).is_some());
@@ -165,7 +192,12 @@ impl Run {
             self.finished.push(self.conversation.finished);
         }
         assert!(self.finished.len() as u64 <= self.conversation.asked);
-        let ordinals = self.finished.iter().map(|finished| finished.ordinal);
+        // Streams of HTTP/2 end in any order; each begins at its own place.
+        let by_stream = |finished: &Finished| finished.protocol != 0;
+        let (streams, others) = self.finished.iter().partition::<Vec<_>, _>(|f| by_stream(f));
+        let offsets: HashSet<u64> = streams.iter().map(|finished| finished.offset).collect();
+        assert_eq!(offsets.len(), streams.len(), "answered twice");
+        let ordinals = others.iter().map(|finished| finished.ordinal);
         assert!(ordinals.is_sorted_by(|a, b| a < b), "answered twice");
         self
     }

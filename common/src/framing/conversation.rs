@@ -6,6 +6,7 @@ use super::stream::{Direction, Segment, phase};
 use crate::{
     counter::Loss,
     event::{ANSWER_BYTES, HEAD_BYTES},
+    flow::protocol,
 };
 
 /// How many unanswered requests of a connection are remembered.
@@ -127,8 +128,10 @@ pub struct Finished {
     pub method: u8,
     /// 1 = the response ended with its connection.
     pub until_close: u8,
+    /// One of [`protocol`] where exchanges of a connection differ in it; 0 = the connection's.
+    pub protocol: u8,
     /// Explicit padding.
-    pub _pad: [u8; 4],
+    pub _pad: [u8; 3],
 }
 
 /// What a step over a segment found. Crosses the kernel's function calls as `u32`.
@@ -143,6 +146,12 @@ pub mod step {
     pub const SCAN: u32 = 3;
     /// These bytes are no HTTP: [`super::http1::recognise`] is next.
     pub const DETECT: u32 = 4;
+    /// Fields of a header block are in the window: [`super::http2::fields`] is next.
+    pub const FIELDS: u32 = 6;
+    /// A field's text is in the window: [`super::http2::value`] is next.
+    pub const VALUE: u32 = 7;
+    /// A request's path came as text: it stands in [`super::http2::Http2::path`]. Call again.
+    pub const NAMED: u32 = 8;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;
@@ -326,7 +335,9 @@ impl Conversation {
     /// Finishes the oldest request that will never be answered; false if there is none.
     #[inline(always)]
     pub fn take_unanswered(&mut self, time_ns: u64) -> bool {
-        if self.opaque != 0 || self.outstanding() == 0 {
+        // The requests of HTTP/2 are streams, which end in any order: they are only counted.
+        let by_stream = self.protocol == protocol::HTTP2;
+        if self.opaque != 0 || self.outstanding() == 0 || by_stream {
             return false;
         }
         self.response.status = 0;

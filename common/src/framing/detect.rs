@@ -1,6 +1,12 @@
 //! Which protocol a connection speaks, by evidence: its first message must be complete and valid.
 
-use super::{conversation::Conversation, line, mysql, redis, stream::phase, window::Window};
+use super::{
+    conversation::Conversation,
+    http2::{self, FRAME_HEADER_BYTES},
+    line, mysql, redis,
+    stream::phase,
+    window::Window,
+};
 use crate::flow::protocol;
 
 /// The protocol of a connection whose bytes are no HTTP/1: [`protocol::UNKNOWN`] if more
@@ -21,7 +27,7 @@ pub(super) fn detect(
     if !is_request {
         return greeting(conversation, from, to);
     }
-    if to >= from + 8 && line::is_http2_preface(window, from) {
+    if to >= from + 8 && http2::begins_connection(window, from) {
         return protocol::HTTP2;
     }
     let code = request(window, from, to);
@@ -35,6 +41,10 @@ pub(super) fn detect(
 /// The same of a server's first bytes, where its client waits for them.
 #[inline(always)]
 fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
+    if to >= from + FRAME_HEADER_BYTES && http2::begins_server(&conversation.response.window, from)
+    {
+        return protocol::HTTP2;
+    }
     if conversation.request.highest != 0 {
         return protocol::TCP;
     }
@@ -47,11 +57,14 @@ fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }
+    if to >= from + FRAME_HEADER_BYTES && http2::begins_request(window, from) {
+        return protocol::HTTP2;
+    }
     protocol::TCP
 }
 
 /// True for protocols that a reader of frames follows.
 #[inline(always)]
 pub fn is_framed(code: u8) -> bool {
-    code >= protocol::REDIS
+    code == protocol::HTTP2 || code >= protocol::REDIS
 }

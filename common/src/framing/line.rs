@@ -345,12 +345,6 @@ pub(super) fn may_begin_response(window: &Window, start: usize, len: usize) -> b
     (window.u64_at(start) ^ text(*b"HTTP/1.\0")) & known & LOW_7 == 0
 }
 
-/// True if the bytes begin the HTTP/2 connection preface.
-#[inline(always)]
-pub(super) fn is_http2_preface(window: &Window, start: usize) -> bool {
-    window.u64_at(start) == text(*b"PRI * HT")
-}
-
 /// True if the bytes begin a TLS handshake record (RFC 8446, section 5.1).
 #[inline(always)]
 pub(super) fn is_tls_handshake(window: &Window, start: usize) -> bool {

@@ -17,6 +17,7 @@ pub mod detect;
 pub mod frames;
 mod heads;
 pub mod http1;
+pub mod http2;
 mod line;
 pub mod mysql;
 pub mod operation;
@@ -31,12 +32,15 @@ use crate::flow::protocol;
 /// [`conversation::step::DONE`], within a bound of your own.
 ///
 /// The kernel calls the parts of this one by one, see `hook/cgroup_skb.rs`.
-pub fn advance<L: window::Load>(
+pub fn advance<S: http2::Spill, L: window::Load>(
     conversation: &mut conversation::Conversation,
+    http2: &mut http2::Http2,
+    spill: &mut S,
     is_request: bool,
     bytes: &mut L,
 ) -> u32 {
     match conversation.protocol {
+        protocol::HTTP2 => http2::walk(conversation, http2, spill, is_request, bytes),
         protocol::MYSQL => frames::advance::<mysql::Mysql, L>(conversation, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),

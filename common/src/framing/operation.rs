@@ -117,7 +117,7 @@ pub fn op_hash(target: &[u8]) -> u64 {
 }
 
 #[inline(always)]
-fn ends_path(byte: u8) -> bool {
+pub(in crate::framing) fn ends_path(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'#' | b'\r' | b'\n')
 }
 

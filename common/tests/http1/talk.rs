@@ -1,10 +1,15 @@
 //! Feeds segments to the framing and writes down what comes out, as short words.
 
+use std::collections::HashMap;
+
 use bytemuck::Zeroable;
 use weir_common::{
     counter::Loss,
-    framing::advance,
-    framing::http1::{Conversation, Finished, HEAD_WORDS, method, step},
+    framing::{
+        advance,
+        http1::{Conversation, Finished, HEAD_WORDS, method, step},
+        http2::{Http2, Spill, Stream},
+    },
 };
 
 /// Client's initial sequence number: its stream wraps around after 20 bytes.
@@ -39,6 +44,30 @@ pub struct Talk {
     pub lost: u64,
     /// The heads that were at hand when their exchanges were complete.
     pub heads: Vec<(u64, String)>,
+    /// What only HTTP/2 needs.
+    pub http2: Box<Http2>,
+    /// Its streams that found their slot taken.
+    pub spill: Table,
+    /// Paths of HTTP/2 that came as text: operation key, bytes, 1 = by Huffman codes.
+    pub paths: Vec<(u64, Vec<u8>, u8)>,
+}
+
+/// Streams of one connection.
+#[derive(Default)]
+pub struct Table(pub HashMap<u32, Stream>);
+
+impl Spill for Table {
+    fn get(&mut self, id: u32) -> Option<&mut Stream> {
+        self.0.get_mut(&id)
+    }
+
+    fn insert(&mut self, value: &Stream) {
+        self.0.insert(value.id, *value);
+    }
+
+    fn remove(&mut self, id: u32) {
+        self.0.remove(&id);
+    }
 }
 
 impl Talk {
@@ -62,6 +91,9 @@ impl Talk {
             finished: Vec::new(),
             lost: 0,
             heads: Vec::new(),
+            http2: Box::new(Http2::zeroed()),
+            spill: Table::default(),
+            paths: Vec::new(),
         }
     }
 
@@ -101,10 +133,14 @@ impl Talk {
 
     fn walk(&mut self, is_request: bool, bytes: &[u8]) {
         for _ in 0..MAX_STEPS {
-            match advance(&mut self.conversation, is_request, &mut { bytes }) {
+            let (conversation, http2) = (&mut self.conversation, &mut self.http2);
+            match advance(conversation, http2, &mut self.spill, is_request, &mut {
+                bytes
+            }) {
                 step::DONE => return,
                 step::MORE => {}
                 step::EXCHANGE => self.note(),
+                step::NAMED => self.note_path(),
                 code => {
                     let reason = Loss::ALL[(code - step::LOST) as usize];
                     let missed = self.conversation.missed(is_request);
@@ -114,6 +150,15 @@ impl Talk {
             }
         }
         panic!("no end after {MAX_STEPS} steps over one segment");
+    }
+
+    fn note_path(&mut self) {
+        let http2 = &self.http2;
+        let bytes: &[u8] = bytemuck::cast_slice(&http2.path);
+        let from = usize::from(http2.path_skip);
+        let path = &bytes[from..from + usize::from(http2.path_len)];
+        self.paths
+            .push((http2.path_op, path.to_vec(), http2.path_huffman));
     }
 
     fn head(&self) -> String {

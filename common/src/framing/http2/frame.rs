@@ -1,0 +1,131 @@
+//! Frame headers (RFC 9113, section 4.1).
+
+use crate::framing::window::Window;
+
+/// Length of a frame's header, bytes.
+pub const FRAME_HEADER_BYTES: usize = 9;
+
+/// Frame types (RFC 9113, section 6).
+pub mod kind {
+    /// DATA
+    pub const DATA: u8 = 0;
+    /// HEADERS
+    pub const HEADERS: u8 = 1;
+    /// RST_STREAM
+    pub const RST_STREAM: u8 = 3;
+    /// SETTINGS
+    pub const SETTINGS: u8 = 4;
+    /// PUSH_PROMISE
+    pub const PUSH_PROMISE: u8 = 5;
+    /// CONTINUATION
+    pub const CONTINUATION: u8 = 9;
+}
+
+/// Frame flags (RFC 9113, section 6).
+pub mod flag {
+    /// The sender says nothing more on this stream.
+    pub const END_STREAM: u8 = 1;
+    /// The header block is complete.
+    pub const END_HEADERS: u8 = 4;
+    /// A padding length stands first.
+    pub const PADDED: u8 = 8;
+    /// Five bytes of priority stand first.
+    pub const PRIORITY: u8 = 32;
+}
+
+/// Types above this are no frames that anybody has registered; text begins above it.
+const GREATEST_KIND: u8 = 0x1f;
+
+/// Frames longer than this need a setting that nobody uses; as a first guess they are none.
+const USUAL_FRAME_BYTES: u32 = 1 << 20;
+
+/// A frame's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Payload, bytes.
+    pub len: u32,
+    /// One of [`kind`].
+    pub kind: u8,
+    /// Bits of [`flag`].
+    pub flags: u8,
+    /// Stream, 0 = the connection.
+    pub stream: u32,
+}
+
+/// Reads nine bytes at a window position.
+#[inline(always)]
+pub(super) fn header(window: &Window, at: usize) -> Header {
+    let word = window.u64_at(at);
+    let last = window.byte(at.wrapping_add(8));
+    Header {
+        len: ((word & 0xff) << 16 | (word & 0xff00) | (word >> 16 & 0xff)) as u32,
+        kind: (word >> 24) as u8,
+        flags: (word >> 32) as u8,
+        stream: (((word >> 40 & 0x7f) << 24)
+            | ((word >> 48 & 0xff) << 16)
+            | ((word >> 56) << 8)
+            | last as u64) as u32,
+    }
+}
+
+impl Header {
+    /// False for bytes that no peer would send as a frame.
+    #[inline(always)]
+    pub fn is_possible(&self) -> bool {
+        let on_stream = self.stream != 0;
+        match self.kind {
+            kind::DATA | kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => on_stream,
+            kind::RST_STREAM => on_stream && self.len == 4,
+            kind::SETTINGS => !on_stream && self.len % 6 == 0,
+            kind => kind <= GREATEST_KIND,
+        }
+    }
+
+    /// True for a frame that a late observer may take for one: nothing about it is unusual.
+    #[inline(always)]
+    pub(super) fn is_usual(&self) -> bool {
+        let known = match self.kind {
+            kind::DATA => flag::END_STREAM | flag::PADDED,
+            kind::HEADERS => flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY,
+            // PRIORITY, RST_STREAM, GOAWAY, WINDOW_UPDATE have none; SETTINGS and PING: ACK.
+            2 | kind::RST_STREAM | 7 | 8 => 0,
+            kind::SETTINGS | 6 => 1,
+            _ => return false,
+        };
+        let len_fits = match self.kind {
+            2 => self.len == 5,
+            6 => self.len == 8,
+            8 => self.len == 4,
+            _ => self.len < USUAL_FRAME_BYTES,
+        };
+        self.flags & !known == 0 && len_fits && self.is_possible()
+    }
+}
+
+/// True if the bytes begin the client's connection preface (RFC 9113, section 3.4).
+#[inline(always)]
+pub(in crate::framing) fn begins_connection(window: &Window, at: usize) -> bool {
+    window.u64_at(at) == u64::from_le_bytes(*b"PRI * HT")
+}
+
+/// True if the bytes are a SETTINGS frame as a server's first: some speak before the client.
+#[inline(always)]
+pub(in crate::framing) fn begins_server(window: &Window, at: usize) -> bool {
+    let header = header(window, at);
+    header.kind == kind::SETTINGS && header.flags == 0 && header.len <= 120 && header.is_usual()
+}
+
+/// True if a request's HEADERS frame stands at `at`: what a late observer knows HTTP/2 by. Its
+/// block begins with a method from the static table, as every encoder writes it.
+#[inline(always)]
+pub(in crate::framing) fn begins_request(window: &Window, at: usize) -> bool {
+    let header = header(window, at);
+    let skipped = (header.flags & flag::PADDED != 0) as usize
+        + 5 * (header.flags & flag::PRIORITY != 0) as usize;
+    let first = window.byte(at.wrapping_add(FRAME_HEADER_BYTES + skipped));
+    header.kind == kind::HEADERS
+        && header.is_usual()
+        && header.stream & 1 == 1
+        && header.len as usize > skipped
+        && (first == 0x82 || first == 0x83)
+}

@@ -1,0 +1,205 @@
+//! HTTP/2 framing (RFC 9113): streams, header blocks, bodies that are passed over.
+//!
+//! What a header block says is compressed against all blocks before it (HPACK, RFC 7541). The
+//! walker reads each block as far as operation and outcome need it, and keeps in a table what
+//! later blocks refer to, so that every call is known in the kernel, whatever its number.
+//!
+//! ```text
+//!  advance: frame header ──▶ DATA ────────▶ bytes of the stream, END_STREAM ──▶ EXCHANGE
+//!                       ├──▶ HEADERS ─────▶ FIELDS
+//!                       ├──▶ RST_STREAM ──▶ EXCHANGE that was given up
+//!                       └──▶ all others ──▶ passed over
+//!  fields: representations ▶ VALUE (a text that matters) or MORE (advance goes on)
+//!  value:  text ───────────▶ FIELDS
+//!  advance, block ended ───▶ NAMED (a path as text: user space may need it), EXCHANGE
+//! ```
+
+mod block;
+mod frame;
+mod huffman;
+mod stream;
+mod table;
+mod value;
+mod walk;
+
+use bytemuck::{Pod, Zeroable};
+
+pub use block::fields;
+pub use frame::{FRAME_HEADER_BYTES, flag, kind};
+pub(in crate::framing) use frame::{begins_connection, begins_request, begins_server};
+pub use stream::{Spill, Stream, StreamKey, stream_flag};
+pub use table::{ENTRIES, Field, Table, field};
+pub use value::{MAX_PATH_SYMBOLS, value};
+pub use walk::advance;
+
+use super::{
+    conversation::{Conversation, step},
+    window::Load,
+};
+
+/// Streams that have a slot in the connection's own record.
+pub const SLOTS: usize = 128;
+
+/// Words that hold a path as it was sent: [`MAX_PATH_SYMBOLS`] and where they begin.
+pub const PATH_WORDS: usize = MAX_PATH_SYMBOLS / 8 + 1;
+
+/// Operation key of a request whose path was not seen: no operation has it as its hash.
+pub const UNSEEN_OP: u64 = 1;
+
+/// Statuses of HTTP/2 and gRPC beside HTTP's own.
+pub mod outcome {
+    /// The response was complete, and its status was not seen.
+    pub const UNTOLD: u16 = 2;
+    /// The stream was reset: this plus the error code of RST_STREAM (RFC 9113, section 7), codes
+    /// above 99 as 99.
+    pub const RESET: u16 = 2000;
+    /// Greatest status of a reset stream.
+    pub const RESET_MAX: u16 = RESET + 99;
+    /// The status of gRPC: this plus its code, codes above 99 as 99.
+    pub const GRPC: u16 = 3000;
+    /// Greatest status of gRPC.
+    pub const GRPC_MAX: u16 = GRPC + 99;
+}
+
+/// What the fields of the block under way tell, by [`field`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Block {
+    /// [`Field::value`]; 0 = not met.
+    pub values: [u64; 8],
+    /// [`Field::exact`].
+    pub exacts: [u64; 8],
+    /// Stream offset of its first frame.
+    pub offset: u64,
+    /// Its frames with their headers, bytes.
+    pub bytes: u64,
+    /// Monotonic time of its first frame, ns.
+    pub time_ns: u64,
+}
+
+/// A field of which the value waits to be read, by window positions.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Waiting {
+    /// Where the value begins.
+    pub at: u32,
+    /// Its length, bytes.
+    pub len: u32,
+    /// One of [`field`].
+    pub kind: u8,
+    /// 1 = by Huffman codes.
+    pub huffman: u8,
+    /// 1 = it becomes an entry of the table.
+    pub insert: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 5],
+}
+
+/// Where the walk over one direction stands between segments.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Half {
+    /// Bytes of the header-block fragment under way that are not read yet.
+    pub fragment_left: u32,
+    /// Padding behind the fragment, bytes.
+    pub padding: u32,
+    /// Bytes of the field under way that are passed over in the fragments to come.
+    pub skip: u32,
+    /// Stream of the frame under way.
+    pub stream: u32,
+    /// Greatest stream that was begun in this direction.
+    pub latest: u32,
+    /// One of [`place`].
+    pub place: u8,
+    /// Bits of [`flag`] of the header block under way: END_STREAM of its first frame,
+    /// END_HEADERS of its latest one.
+    pub flags: u8,
+    /// 1 = the rest of the block under way is not read.
+    pub spoilt: u8,
+    /// 1 = the block belongs to a push promise.
+    pub promise: u8,
+    /// 1 = segments were missed since the greatest stream began.
+    pub gap: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 7],
+    /// See [`Waiting`].
+    pub waiting: Waiting,
+    /// See [`Block`].
+    pub block: Block,
+    /// See [`Table`].
+    pub table: Table,
+}
+
+/// Value of the `HTTP2` socket storage: what only connections of HTTP/2 need.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Http2 {
+    /// Client to server.
+    pub request: Half,
+    /// Server to client.
+    pub response: Half,
+    /// Open streams, each in the slot of its number.
+    pub streams: [Stream; SLOTS],
+    /// The path of the client's block under way, as it was sent, if it came as text.
+    pub path: [u64; PATH_WORDS],
+    /// Its length, bytes; 0 = it was no text, or could not be read.
+    pub path_len: u16,
+    /// Bytes of the first word that stand before it.
+    pub path_skip: u8,
+    /// 1 = by Huffman codes.
+    pub path_huffman: u8,
+    /// Streams that found their slot taken and are kept elsewhere.
+    pub spilt: u32,
+    /// Operation key that the path belongs to, once its block is complete.
+    pub path_op: u64,
+}
+
+impl Http2 {
+    #[inline(always)]
+    pub(in crate::framing) fn half_mut(&mut self, is_request: bool) -> &mut Half {
+        if is_request {
+            &mut self.request
+        } else {
+            &mut self.response
+        }
+    }
+
+    /// The slot of a stream, whoever is in it.
+    #[inline(always)]
+    pub(in crate::framing) fn slot_mut(&mut self, id: u32) -> &mut Stream {
+        &mut self.streams[(id >> 1) as usize & (SLOTS - 1)]
+    }
+}
+
+/// Where a direction stands. Crosses as `u8`.
+pub mod place {
+    /// At a frame header.
+    pub const FRAME: u8 = 0;
+    /// In a fragment of a header block.
+    pub const FRAGMENT: u8 = 1;
+    /// Behind a complete block.
+    pub const BLOCK_END: u8 = 2;
+    /// Behind a block that ends its stream.
+    pub const STREAM_END: u8 = 3;
+    /// In the last DATA frame of a stream.
+    pub const LAST_DATA: u8 = 4;
+}
+
+/// Reads on in the segment under the reader, all parts in one: for user space. Call until it
+/// answers [`step::DONE`], within a bound of your own.
+pub fn walk<S: Spill, L: Load>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+    bytes: &mut L,
+) -> u32 {
+    let mut code = advance(conversation, http2, spill, is_request, bytes);
+    loop {
+        code = match code {
+            step::FIELDS => fields(conversation, http2, is_request),
+            step::VALUE => value(conversation, http2, is_request),
+            _ => return code,
+        };
+    }
+}

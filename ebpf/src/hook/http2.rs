@@ -1,0 +1,201 @@
+//! The reader of HTTP/2: its parts are global functions, see [`super::cgroup_skb`].
+
+use aya_ebpf::{
+    bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns, macros::cgroup_skb,
+    programs::SkBuffContext,
+};
+use weir_common::{
+    connection::ConnectionState,
+    event::{PathRecord, kind},
+    flow::role,
+    framing::{
+        conversation::step,
+        http2::{self, Http2, PATH_WORDS, Spill, Stream, StreamKey},
+    },
+};
+
+use crate::{
+    emit::{header, reserve, submit},
+    maps::{STREAMS, TOLD},
+    packet,
+    storage::{CONNECTIONS, HTTP2},
+    walk::{Payload, STEPS, full_socket, weir_missed, weir_record},
+};
+
+const PASS: i32 = 1;
+
+/// How many parts of steps a run makes: small frames of many streams fill large segments.
+const PARTS: u32 = 8 * STEPS;
+
+/// The streams of one connection in the map of all.
+struct Of {
+    cookie: u64,
+}
+
+impl Of {
+    #[inline(always)]
+    fn key(&self, id: u32) -> StreamKey {
+        StreamKey {
+            cookie: self.cookie,
+            id,
+            _pad: 0,
+        }
+    }
+}
+
+impl Spill for Of {
+    #[inline(always)]
+    fn get(&mut self, id: u32) -> Option<&mut Stream> {
+        let value = STREAMS.get_ptr_mut(self.key(id))?;
+        // SAFETY: the pointer is a live map value, and only its own connection uses it.
+        Some(unsafe { &mut *value })
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, value: &Stream) {
+        let _ = STREAMS.insert(self.key(value.id), value, 0);
+    }
+
+    #[inline(always)]
+    fn remove(&mut self, id: u32) {
+        let _ = STREAMS.remove(self.key(id));
+    }
+}
+
+/// What is kept of the connection of an skb.
+#[inline(always)]
+fn states(skb: *mut __sk_buff) -> Option<(&'static mut ConnectionState, &'static mut Http2)> {
+    let socket = full_socket(skb)?;
+    Some((CONNECTIONS.get(socket)?, HTTP2.get_or_create(socket)?))
+}
+
+/// [`http2::advance`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_http2(skb: *mut __sk_buff, is_request: u32, payload_at: u32) -> u32 {
+    let Some((state, http2)) = states(skb) else {
+        return step::DONE;
+    };
+    let mut payload = Payload {
+        skb,
+        at: payload_at,
+    };
+    let mut spill = Of {
+        cookie: state.cookie,
+    };
+    let is_request = is_request != 0;
+    http2::advance(
+        &mut state.conversation,
+        http2,
+        &mut spill,
+        is_request,
+        &mut payload,
+    )
+}
+
+/// [`http2::fields`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_fields(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    let Some((state, http2)) = states(skb) else {
+        return step::DONE;
+    };
+    http2::fields(&mut state.conversation, http2, is_request != 0)
+}
+
+/// [`http2::value`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_value(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    let Some((state, http2)) = states(skb) else {
+        return step::DONE;
+    };
+    http2::value(&mut state.conversation, http2, is_request != 0)
+}
+
+/// Tells the agent the path of the request that has just begun, unless it was told.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_path(skb: *mut __sk_buff) -> u32 {
+    const { assert!(core::mem::offset_of!(PathRecord, path).is_multiple_of(8)) };
+    let Some((_, http2)) = states(skb) else {
+        return 0;
+    };
+    // SAFETY: values are plain integers.
+    if unsafe { TOLD.get(http2.path_op) }.is_some() {
+        return 0;
+    }
+    let Some(mut entry) = reserve::<PathRecord>() else {
+        return 0;
+    };
+    // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
+    let record = unsafe { &mut *entry.as_mut_ptr() };
+    // SAFETY: the helper has no arguments.
+    record.header = header(kind::PATH, unsafe { bpf_ktime_get_ns() });
+    record.op = http2.path_op;
+    record.len = http2.path_len;
+    record.skip = http2.path_skip;
+    record.huffman = http2.path_huffman;
+    record._pad = [0; 4];
+    let words = record.path.as_mut_ptr().cast::<[u64; PATH_WORDS]>();
+    // SAFETY: `path` is 8-aligned within the record (asserted) and holds PATH_WORDS words.
+    unsafe { *words = http2.path };
+    submit(entry);
+    let _ = TOLD.insert(http2.path_op, 1, 0);
+    0
+}
+
+#[inline(always)]
+fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
+    let Some(packet) = packet::parse(skb) else {
+        return PASS;
+    };
+    let Some(socket) = full_socket(skb) else {
+        return PASS;
+    };
+    let Some(state) = CONNECTIONS.get(socket) else {
+        return PASS;
+    };
+    // SAFETY: the helper has no arguments.
+    let time_ns = unsafe { bpf_ktime_get_ns() };
+    let is_request = ingress == (state.role == role::SERVER);
+    let conversation = &mut state.conversation;
+    if !conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
+        return PASS;
+    }
+    let mut code = step::MORE;
+    let mut parts = 0;
+    while parts < PARTS {
+        code = match code {
+            step::DONE => return PASS,
+            step::MORE => weir_http2(skb, is_request as u32, packet.payload_at),
+            step::FIELDS => weir_fields(skb, is_request as u32),
+            step::VALUE => weir_value(skb, is_request as u32),
+            step::NAMED => {
+                weir_path(skb);
+                step::MORE
+            }
+            step::EXCHANGE => {
+                weir_record(skb);
+                step::MORE
+            }
+            lost => {
+                weir_missed(skb, is_request as u32, lost);
+                step::MORE
+            }
+        };
+        parts += 1;
+    }
+    weir_missed(skb, is_request as u32, step::DONE);
+    PASS
+}
+
+#[cgroup_skb(ingress)]
+pub fn weir_http2_in(ctx: SkBuffContext) -> i32 {
+    read(ctx.skb.skb, true)
+}
+
+#[cgroup_skb(egress)]
+pub fn weir_http2_out(ctx: SkBuffContext) -> i32 {
+    read(ctx.skb.skb, false)
+}

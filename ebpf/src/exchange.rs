@@ -109,7 +109,7 @@ fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool
     if value.named == 0 && has_head {
         why |= why::NEW_OPERATION;
     }
-    if finished.status >= 500 || finished.status == 0 {
+    if outcome::is_error(finished.status) {
         why |= why::ERROR;
     }
     if control.slow_ns != 0 && duration_ns > control.slow_ns {

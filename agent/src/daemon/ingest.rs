@@ -24,6 +24,7 @@ impl Daemon {
             Ok(Event::Connection(record)) => self.ingest_connection(&record),
             Ok(Event::Verdict(record)) => self.ingest_verdict(&record),
             Ok(Event::Process(record)) => self.ingest_process(&record),
+            Ok(Event::Path(record)) => locked(&self.lane).take_path(&record),
             Err(_) => locked(&self.lane).unreadable += 1,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use weir_common::event::{ConnectionRecord, ExchangeRecord, VerdictRecord, why};
+use weir_common::event::{ConnectionRecord, ExchangeRecord, PathRecord, VerdictRecord, why};
 
 use crate::observe::{
     clock::Clock,
@@ -13,6 +13,7 @@ use crate::observe::{
     model::{Exchange, FlowItem, VerdictItem},
     operations::OperationNames,
     parties::{Ends, Names, PartyFacts, facts_of_connection, facts_of_exchange},
+    protocol::path_text,
     recent::Recent,
     verdicts::verdict_of,
 };
@@ -94,6 +95,14 @@ impl Lane {
         let exchange = Arc::new(exchange);
         self.exchanges.push(Arc::clone(&exchange));
         exchange
+    }
+
+    /// Takes up the path of an operation of HTTP/2.
+    pub fn take_path(&mut self, record: &PathRecord) {
+        match path_text(record.path(), record.huffman != 0) {
+            Some(path) => self.operations.learn_path(record.op, &path),
+            None => self.unreadable += 1,
+        }
     }
 
     /// Takes a connection's record up; `None` for the end of a local pair that is not shown.

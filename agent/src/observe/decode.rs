@@ -2,7 +2,7 @@
 
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use weir_common::event::{
-    ConnectionRecord, ExchangeRecord, Header, ProcessRecord, VerdictRecord, kind,
+    ConnectionRecord, ExchangeRecord, Header, PathRecord, ProcessRecord, VerdictRecord, kind,
 };
 
 /// One record of the ring buffer.
@@ -16,6 +16,8 @@ pub enum Event {
     Verdict(Box<VerdictRecord>),
     /// A process executed a program or ended.
     Process(ProcessRecord),
+    /// The path of an operation of HTTP/2.
+    Path(Box<PathRecord>),
 }
 
 /// Bytes that are no record of this version.
@@ -44,6 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::CONNECTION => Ok(Event::Connection(Box::new(read(header.kind, bytes)?))),
         kind::VERDICT => Ok(Event::Verdict(Box::new(read(header.kind, bytes)?))),
         kind::PROCESS => Ok(Event::Process(read(header.kind, bytes)?)),
+        kind::PATH => Ok(Event::Path(Box::new(read(header.kind, bytes)?))),
         other => Err(DecodeError::UnknownKind(other)),
     }
 }
@@ -96,6 +99,11 @@ mod tests {
             tgid: 12,
             ..Zeroable::zeroed()
         };
+        let path = PathRecord {
+            header: header(kind::PATH),
+            op: 5,
+            ..Zeroable::zeroed()
+        };
         for (bytes, expected) in [
             (bytes_of(&exchange), Event::Exchange(Box::new(exchange))),
             (
@@ -104,6 +112,7 @@ mod tests {
             ),
             (bytes_of(&verdict), Event::Verdict(Box::new(verdict))),
             (bytes_of(&process), Event::Process(process)),
+            (bytes_of(&path), Event::Path(Box::new(path))),
         ] {
             for shift in 0..8 {
                 let mut moved = vec![0xff; shift];

@@ -21,10 +21,7 @@ pub const UNANSWERED: &str = "unanswered";
 /// Error of an exchange whose server told no kind of failure.
 pub const FAILED: &str = "failed";
 
-/// True for outcomes that count as errors of the server: 5xx, and no response at all.
-pub fn is_error(status: u16) -> bool {
-    status == 0 || status >= 500
-}
+pub use weir_common::framing::frames::outcome::is_error;
 
 /// Key of a record's operation.
 pub fn operation_of(record: &ExchangeRecord) -> OperationKey {
@@ -68,7 +65,7 @@ pub fn exchange_of(
         path: head
             .filter(|head| !head.target.is_empty())
             .map(|head| path_of(head.target)),
-        status: (!unanswered && protocol::shows_status(record.protocol)).then_some(record.status),
+        status: protocol::status(record.protocol, record.status).filter(|_| !unanswered),
         error: meaning
             .and_then(|meaning| meaning.error)
             .or_else(|| error_of(unanswered, record)),
@@ -108,9 +105,10 @@ fn error_of(unanswered: bool, record: &ExchangeRecord) -> Option<String> {
         return Some(UNANSWERED.into());
     }
     let failed = is_error(record.status);
-    failed.then(|| match protocol::shows_status(record.protocol) {
-        true => record.status.to_string(),
-        false => FAILED.into(),
+    failed.then(|| match protocol::failure(record.status) {
+        Some(name) => name.into(),
+        None if protocol::shows_status(record.protocol) => record.status.to_string(),
+        None => FAILED.into(),
     })
 }
 

@@ -12,9 +12,11 @@ use weir_common::{
         detect::is_framed,
         http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
     },
+    stable_hash,
 };
 
 use super::protocol::Meaning;
+use super::protocol::grpc_method;
 pub use super::protocol::name as protocol_name;
 
 /// Name of what was folded away.
@@ -25,7 +27,7 @@ pub const OTHER: &str = "_OTHER";
 pub struct OperationKey {
     /// [`protocol`].
     pub protocol: u8,
-    /// Method code of the framer; 0 for protocols of frames, whose hash says all.
+    /// Method code of the framer; 0 for other protocols of frames, whose hash says all.
     pub method: u8,
     /// Operation hash; 0 is `_OTHER`.
     pub op: u64,
@@ -34,7 +36,8 @@ pub struct OperationKey {
 impl OperationKey {
     /// Key of an operation whose request was of this kind.
     pub fn new(protocol: u8, method: u8, op: u64) -> Self {
-        let method = if is_framed(protocol) { 0 } else { method };
+        let has_methods = !is_framed(protocol) || protocol == protocol::HTTP2;
+        let method = if has_methods { method } else { 0 };
         Self {
             protocol,
             method,
@@ -85,6 +88,28 @@ impl OperationNames {
         true
     }
 
+    /// Learns the path of an operation of HTTP/2, or the method of one of gRPC: which of both it is,
+    /// the kernel knows, and a hash that fits.
+    pub fn learn_path(&mut self, op: u64, path: &[u8]) {
+        let is_end = |byte: &u8| matches!(byte, b'?' | b'#' | b' ');
+        let len = path.iter().position(is_end).unwrap_or(path.len());
+        let text = String::from_utf8_lossy(&path[..len]);
+        let key = |protocol| OperationKey {
+            protocol,
+            method: 0,
+            op,
+        };
+        if stable_hash(&path[..len]) == op {
+            self.learn_name(key(protocol::GRPC), grpc_method(&text));
+        }
+        if op_hash(path) == op {
+            let mut out = [0; MAX_TARGET_BYTES + 1];
+            let len = normalise(path, &mut out);
+            let path = String::from_utf8_lossy(&out[..len]);
+            self.learn_name(key(protocol::HTTP2), &path);
+        }
+    }
+
     /// Learns a name that a protocol's reader found, unless it is known or of another operation.
     pub fn learn_meaning(&mut self, key: OperationKey, meaning: &Meaning) {
         if key.op != meaning.op {
@@ -130,7 +155,7 @@ impl OperationNames {
 
     /// True if the operation has its final name (`_OTHER` counts).
     pub fn is_named(&self, key: &OperationKey) -> bool {
-        key.op == 0 || self.names.contains_key(key)
+        key.op == 0 || self.names.contains_key(&named_by(key))
     }
 
     /// The name of an operation: `GET /users/*`, `GET _OTHER` when folded, `GET _UNNAMED` before
@@ -139,7 +164,8 @@ impl OperationNames {
         if key.op == 0 {
             return prefixed(key, OTHER);
         }
-        match self.names.get(key) {
+        match self.names.get(&named_by(key)) {
+            Some(path) if key.protocol == protocol::HTTP2 => prefixed(key, path),
             Some(name) => Arc::clone(name),
             None => prefixed(key, "_UNNAMED"),
         }
@@ -179,6 +205,14 @@ impl OperationNames {
     }
 }
 
+/// The key that holds an operation's name: paths of HTTP/2 are learned without methods.
+fn named_by(key: &OperationKey) -> OperationKey {
+    match key.protocol {
+        protocol::HTTP2 => OperationKey { method: 0, ..*key },
+        _ => *key,
+    }
+}
+
 fn prefixed(key: &OperationKey, name: &str) -> Arc<str> {
     match method_name(key.protocol, key.method) {
         Some(method) => format!("{method} {name}").into(),
@@ -188,7 +222,8 @@ fn prefixed(key: &OperationKey, name: &str) -> Arc<str> {
 
 /// Method of a request, if the protocol has methods and this one is known.
 pub fn method_name(protocol_code: u8, method_code: u8) -> Option<&'static str> {
-    (protocol_code == protocol::HTTP1 && method_code != 0).then(|| method::name(method_code))
+    let has_methods = matches!(protocol_code, protocol::HTTP1 | protocol::HTTP2);
+    (has_methods && method_code != 0).then(|| method::name(method_code))
 }
 
 #[cfg(test)]
@@ -234,6 +269,28 @@ mod tests {
         assert!(names.is_named(&folded));
         assert!(!names.learn(key(1, "/a"), b"/b"), "hash of another target");
         assert!(names.is_empty());
+    }
+
+    #[test]
+    fn paths_of_http2_and_methods_of_grpc_are_told_once() {
+        let mut names = OperationNames::new(16);
+        let op = op_hash(b"/users/42?x=1");
+        names.learn_path(op, b"/users/7?y=2");
+        let method = stable_hash(b"/helloworld.v1.Greeter/SayHello");
+        names.learn_path(method, b"/helloworld.v1.Greeter/SayHello");
+        names.learn_path(op_hash(b"/a"), b"/b");
+        for (protocol, method_code, op, expected) in [
+            (protocol::HTTP2, 1, op, "GET /users/*"),
+            (protocol::HTTP2, 3, op, "POST /users/*"),
+            (protocol::HTTP2, 0, op, "/users/*"),
+            (protocol::GRPC, 0, method, "helloworld.v1.Greeter/SayHello"),
+            (protocol::GRPC, 0, op, "_UNNAMED"),
+            (protocol::HTTP2, 1, op_hash(b"/a"), "GET _UNNAMED"),
+        ] {
+            let key = OperationKey::new(protocol, method_code, op);
+            assert_eq!(&*names.name(&key), expected);
+            assert_eq!(names.is_named(&key), !expected.ends_with("_UNNAMED"));
+        }
     }
 
     #[test]

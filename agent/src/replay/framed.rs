@@ -10,11 +10,13 @@ use weir_common::{
         conversation::{Conversation, Finished, step},
         detect::is_framed,
         frames::begins,
+        http2,
         stream::phase,
     },
 };
 
 use super::{
+    http2::Http2State,
     packet::Segment,
     record::{Facts, Heads, keep_head, record},
     report::Losses,
@@ -44,6 +46,7 @@ impl Output<'_> {
 pub(super) struct Framed {
     conversation: Conversation,
     heads: Heads,
+    http2: Option<Box<Http2State>>,
     began: Began,
     /// True while what was seen of the server's stream ends in a hole.
     hole: bool,
@@ -68,6 +71,7 @@ impl Framed {
         let mut framed = Box::new(Self {
             conversation: Conversation::zeroed(),
             heads: Heads::new(),
+            http2: None,
             began: Began::default(),
             hole: isns.is_none(),
             answered_until: 0,
@@ -138,6 +142,10 @@ impl Framed {
         for _ in 0..MAX_STEPS {
             self.before_step(is_request, segment.ack);
             let asked = self.conversation.asked;
+            if self.conversation.protocol == protocol::HTTP2 {
+                self.walk_http2(is_request, source, facts, output);
+                return;
+            }
             let code = advance(&mut self.conversation, is_request, &mut source);
             if self.conversation.asked != asked {
                 self.asked(segment.ack);
@@ -153,6 +161,39 @@ impl Framed {
                     let missed = self.conversation.missed(is_request);
                     if let Some(reason) = Loss::ALL.get((lost - step::LOST) as usize) {
                         self.lost(*reason, missed, is_request, output);
+                    }
+                }
+            }
+        }
+        let missed = self.conversation.give_up(is_request);
+        output.lost.add(Loss::TooManyMessages, missed);
+    }
+
+    /// The same of HTTP/2, whose streams pair their requests and responses themselves.
+    fn walk_http2(
+        &mut self,
+        is_request: bool,
+        mut source: &[u8],
+        facts: &Facts,
+        output: &mut Output<'_>,
+    ) {
+        let state = self.http2.get_or_insert_with(Http2State::new);
+        for _ in 0..MAX_STEPS {
+            let conversation = &mut self.conversation;
+            let (http2, spill) = (&mut state.http2, &mut state.streams);
+            match http2::walk(conversation, http2, spill, is_request, &mut source) {
+                step::DONE => return,
+                step::MORE => {}
+                step::NAMED => state.keep_path(),
+                step::EXCHANGE => {
+                    let mut record = record(facts, &mut self.heads, conversation);
+                    state.write_head(&mut record);
+                    output.emit(&record);
+                }
+                lost => {
+                    let missed = conversation.missed(is_request);
+                    if let Some(reason) = Loss::ALL.get((lost - step::LOST) as usize) {
+                        output.lost.add(*reason, missed);
                     }
                 }
             }

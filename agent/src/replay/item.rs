@@ -9,7 +9,7 @@ use weir_common::{
 };
 
 use crate::observe::{
-    exchange::{FAILED, operation_of as operation_key},
+    exchange::{FAILED, is_error, operation_of as operation_key},
     model::{Endpoint, Exchange, WorkloadKind, ip_of},
     operations::OperationNames,
     protocol,
@@ -25,6 +25,7 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         names.learn_meaning(key, meaning);
     }
     let is_http = meaning.is_none();
+    let status = protocol::status(record.protocol, record.status);
     let path = path_of(record).filter(|_| is_http);
     let started = if record.started_ns != 0 {
         record.started_ns
@@ -43,13 +44,15 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         server: endpoint(&record.server_addr, record.server_port),
         protocol: protocol::name(record.protocol).into(),
         operation: match &meaning {
-            Some(_) if names.is_named(&key) => names.name(&key).as_ref().into(),
+            Some(meaning) if names.is_named(&key) || meaning.operation.is_empty() => {
+                names.name(&key).as_ref().into()
+            }
             Some(meaning) => meaning.operation.clone(),
             None => operation_of(record, path.as_deref()),
         },
         method: method.map(str::to_owned),
         path,
-        status: (record.status != 0 && is_http).then_some(record.status),
+        status: status.filter(|_| record.status != 0),
         error: meaning
             .and_then(|meaning| meaning.error)
             .or_else(|| error_of(record, is_http)),
@@ -83,8 +86,12 @@ fn error_of(record: &ExchangeRecord, is_http: bool) -> Option<String> {
     if record.flags & exchange_flag::UNANSWERED != 0 {
         return Some("unanswered".into());
     }
-    let error = if is_http { "5xx" } else { FAILED };
-    (record.status >= 500).then(|| error.into())
+    let error = match protocol::failure(record.status) {
+        Some(name) => name,
+        None if is_http => "5xx",
+        None => FAILED,
+    };
+    is_error(record.status).then(|| error.into())
 }
 
 fn target_of(record: &ExchangeRecord) -> Option<&[u8]> {

@@ -14,6 +14,7 @@
 mod capture;
 mod connection;
 mod framed;
+mod http2;
 mod item;
 mod measure;
 mod packet;

@@ -83,7 +83,9 @@ fn head_len(bytes: &[u8]) -> usize {
 
 /// Protocol of an exchange: also of the one that ended HTTP on its connection.
 fn spoken(conversation: &Conversation) -> u8 {
-    if is_framed(conversation.protocol) {
+    if conversation.finished.protocol != 0 {
+        conversation.finished.protocol
+    } else if is_framed(conversation.protocol) {
         conversation.protocol
     } else {
         protocol::HTTP1

@@ -14,7 +14,7 @@ use weir_common::{
     framing::{
         advance,
         http1::{Conversation, Finished, step},
-        http2::{Http2, MAX_PATH_SYMBOLS, Spill, Stream},
+        http2::{Http2, MAX_PATH_SYMBOLS, Spill, Stream, walk},
         window::CARRY_BYTES,
     },
 };
@@ -159,7 +159,11 @@ impl Run {
         assert_eq!(segment.end - segment.offset, u64::from(len));
         for _ in 0..bytes.len() * 2 + 64 {
             let (http2, spill) = (&mut self.http2, &mut self.spill);
-            match advance(conversation, http2, spill, is_request, &mut &*bytes) {
+            let code = match conversation.protocol {
+                protocol::HTTP2 => walk(conversation, http2, spill, is_request, &mut &*bytes),
+                _ => advance(conversation, is_request, &mut &*bytes),
+            };
+            match code {
                 step::DONE => return self.check(),
                 step::MORE => {}
                 step::NAMED => assert!(usize::from(http2.path_len) <= MAX_PATH_SYMBOLS),

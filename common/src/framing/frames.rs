@@ -68,6 +68,22 @@ pub mod outcome {
     /// Failed; what the server says is in the answer's first bytes. Codes of failures lie above
     /// those of HTTP.
     pub const FAILED: u16 = 1000;
+
+    /// True for outcomes that count as errors of the server, whatever the protocol: 5xx, failures,
+    /// and no response at all. Of gRPC's codes those that OpenTelemetry counts so; a client that
+    /// cancels is none.
+    #[inline(always)]
+    pub fn is_error(status: u16) -> bool {
+        use crate::framing::http2::outcome::{GRPC, GRPC_MAX, RESET};
+        /// UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+        const OF_THE_SERVER: u32 = 1 << 2 | 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15;
+        const CANCEL: u16 = 8;
+        if status >= GRPC && status <= GRPC_MAX {
+            let code = status - GRPC;
+            return code < 32 && OF_THE_SERVER & (1 << code) != 0;
+        }
+        status == 0 || status >= 500 && status != RESET + CANCEL
+    }
 }
 
 /// True if no message is under way in this direction.

@@ -31,16 +31,17 @@ use crate::flow::protocol;
 /// Reads on in the segment under the reader, whatever its connection speaks. Call until it answers
 /// [`conversation::step::DONE`], within a bound of your own.
 ///
+/// Connections of HTTP/2 need more state: those are read by [`http2::walk`].
+///
 /// The kernel calls the parts of this one by one, see `hook/cgroup_skb.rs`.
-pub fn advance<S: http2::Spill, L: window::Load>(
+pub fn advance<L: window::Load>(
     conversation: &mut conversation::Conversation,
-    http2: &mut http2::Http2,
-    spill: &mut S,
     is_request: bool,
     bytes: &mut L,
 ) -> u32 {
     match conversation.protocol {
-        protocol::HTTP2 => http2::walk(conversation, http2, spill, is_request, bytes),
+        // Its caller walks it, see below.
+        protocol::HTTP2 => conversation::step::DONE,
         protocol::MYSQL => frames::advance::<mysql::Mysql, L>(conversation, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use bytemuck::Zeroable;
 use weir_common::{
     counter::Loss,
+    flow::protocol,
     framing::{
         advance,
         http1::{Conversation, Finished, HEAD_WORDS, method, step},
-        http2::{Http2, Spill, Stream},
+        http2::{Http2, Spill, Stream, walk},
     },
 };
 
@@ -133,10 +134,7 @@ impl Talk {
 
     fn walk(&mut self, is_request: bool, bytes: &[u8]) {
         for _ in 0..MAX_STEPS {
-            let (conversation, http2) = (&mut self.conversation, &mut self.http2);
-            match advance(conversation, http2, &mut self.spill, is_request, &mut {
-                bytes
-            }) {
+            match self.step(is_request, bytes) {
                 step::DONE => return,
                 step::MORE => {}
                 step::EXCHANGE => self.note(),
@@ -150,6 +148,15 @@ impl Talk {
             }
         }
         panic!("no end after {MAX_STEPS} steps over one segment");
+    }
+
+    fn step(&mut self, is_request: bool, mut bytes: &[u8]) -> u32 {
+        let conversation = &mut self.conversation;
+        if conversation.protocol != protocol::HTTP2 {
+            return advance(conversation, is_request, &mut bytes);
+        }
+        let (http2, spill) = (&mut self.http2, &mut self.spill);
+        walk(conversation, http2, spill, is_request, &mut bytes)
     }
 
     fn note_path(&mut self) {

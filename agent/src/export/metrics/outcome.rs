@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use weir_common::framing::{frames::outcome::is_error, http2::outcome::GRPC};
+
+use crate::observe::protocol;
+
 /// Side of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -33,18 +37,26 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => write!(f, "{status}"),
+            Self::Status(status) => match protocol::failure(*status) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "{status}"),
+            },
             Self::Unanswered => f.write_str("unanswered"),
         }
     }
 }
 
-/// How `side` judges an HTTP status; 0 means that no response came.
+/// How `side` judges an outcome; 0 means that no response came. Of gRPC every code but OK is an
+/// error of the client.
 pub fn failure(status: u16, side: Side) -> Option<Failure> {
-    match (status, side) {
-        (0, _) => Some(Failure::Unanswered),
-        (500.., _) | (400..500, Side::Client) => Some(Failure::Status(status)),
-        _ => None,
+    let ok_of_client = status < 400 || status == GRPC;
+    let failed = match side {
+        Side::Client => !ok_of_client,
+        Side::Server => is_error(status),
+    };
+    match status {
+        0 => Some(Failure::Unanswered),
+        _ => failed.then_some(Failure::Status(status)),
     }
 }
 
@@ -73,6 +85,11 @@ mod tests {
         check(499, "499", "");
         check(503, "503", "503");
         check(0, "unanswered", "unanswered");
+        check(3000, "", "");
+        check(3005, "NOT_FOUND", "");
+        check(3014, "UNAVAILABLE", "UNAVAILABLE");
+        check(2008, "CANCEL", "");
+        check(2007, "REFUSED_STREAM", "REFUSED_STREAM");
         assert!(!edge_failed(429) && edge_failed(500) && edge_failed(0));
     }
 }

@@ -3,10 +3,12 @@
 //! The kernel knows an operation by a hash; here it gets its name. Only what names the operation
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
+mod http2;
 mod mysql;
 mod redis;
 mod sql;
 
+pub use http2::{failure, method_of as grpc_method, path_text};
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
 
 /// What the bytes of an exchange tell.
@@ -25,6 +27,7 @@ pub struct Meaning {
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
+        protocol::GRPC => Some(http2::read(record.op, record.head())),
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         _ => None,
@@ -33,7 +36,15 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
 
 /// True if the status of the protocol's exchanges is a status code that people know.
 pub fn shows_status(code: u8) -> bool {
-    !is_framed(code)
+    !is_framed(code) || matches!(code, protocol::HTTP2 | protocol::GRPC)
+}
+
+/// The status code that people know an outcome by: of HTTP, or of gRPC.
+pub fn status(code: u8, outcome: u16) -> Option<u16> {
+    match code {
+        protocol::GRPC | protocol::HTTP2 => http2::status(outcome),
+        _ => shows_status(code).then_some(outcome),
+    }
 }
 
 /// Name of a protocol in answers.
@@ -50,6 +61,7 @@ pub fn name(code: u8) -> &'static str {
         protocol::MEMCACHED => "memcached",
         protocol::ZOOKEEPER => "zookeeper",
         protocol::DNS => "dns",
+        protocol::GRPC => "grpc",
         _ => "tcp",
     }
 }

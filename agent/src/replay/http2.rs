@@ -1,0 +1,79 @@
+//! What a replay keeps of a connection of HTTP/2.
+
+use std::{collections::HashMap, io::Write};
+
+use bytemuck::Zeroable;
+use weir_common::{
+    event::{ExchangeRecord, HEAD_BYTES, exchange_flag},
+    framing::{
+        http1::method,
+        http2::{Http2, Spill, Stream},
+    },
+};
+
+use crate::observe::protocol::path_text;
+
+/// Streams that found their slot taken, by number.
+#[derive(Default)]
+pub(super) struct Streams(HashMap<u32, Stream>);
+
+impl Spill for Streams {
+    fn get(&mut self, id: u32) -> Option<&mut Stream> {
+        self.0.get_mut(&id)
+    }
+
+    fn insert(&mut self, value: &Stream) {
+        self.0.insert(value.id, *value);
+    }
+
+    fn remove(&mut self, id: u32) {
+        self.0.remove(&id);
+    }
+}
+
+/// The framing's state, and the paths that later requests refer to.
+pub(super) struct Http2State {
+    pub http2: Http2,
+    pub streams: Streams,
+    paths: HashMap<u64, Vec<u8>>,
+}
+
+impl Http2State {
+    pub fn new() -> Box<Self> {
+        Box::new(Self {
+            http2: Http2::zeroed(),
+            streams: Streams::default(),
+            paths: HashMap::new(),
+        })
+    }
+
+    /// Keeps the path of the request that has just begun.
+    pub fn keep_path(&mut self) {
+        let http2 = &self.http2;
+        let bytes: &[u8] = bytemuck::cast_slice(&http2.path);
+        let from = usize::from(http2.path_skip);
+        let path = bytes.get(from..from + usize::from(http2.path_len));
+        if let Some(path) = path.and_then(|path| path_text(path, http2.path_huffman != 0)) {
+            self.paths.insert(http2.path_op, path);
+        }
+    }
+
+    /// Writes what is known of the request into its record, in the form of HTTP/1.
+    pub fn write_head(&self, record: &mut ExchangeRecord) {
+        let Some(path) = self.paths.get(&record.op) else {
+            return;
+        };
+        let mut room = &mut record.head[..HEAD_BYTES];
+        let method = match record.method {
+            method::NONE => "POST",
+            code => method::name(code),
+        };
+        let written = write!(room, "{method} ")
+            .and_then(|()| room.write_all(path))
+            .and_then(|()| room.write_all(b" HTTP/2\r\n\r\n"));
+        if written.is_ok() {
+            record.head_len = (HEAD_BYTES - room.len()) as u16;
+            record.flags |= exchange_flag::HAS_HEAD;
+        }
+    }
+}

@@ -24,7 +24,18 @@ use crate::{
 pub fn record(state: &mut ConnectionState) {
     state.exchanges += 1;
     let state = &*state;
-    let finished = &state.conversation.finished;
+    record_of(state, &state.conversation.finished);
+}
+
+/// The same of one that HTTP/2 has completed.
+#[inline(never)]
+pub fn record_stream(state: &mut ConnectionState, finished: &Finished) {
+    atomic::add(&mut state.exchanges, 1);
+    record_of(state, finished);
+}
+
+#[inline(always)]
+fn record_of(state: &ConnectionState, finished: &Finished) {
     let timed = finished.started_ns != 0;
     let duration_ns = if timed {
         finished.ended_ns.saturating_sub(finished.started_ns)
@@ -62,7 +73,7 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
         op: finished.op,
         edge_id: state.edge_id,
         status: finished.status,
-        protocol: spoken(state),
+        protocol: spoken(state, finished),
         method: finished.method,
     };
     if let Some(value) = lookup(&key) {
@@ -82,10 +93,10 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
 
 /// Protocol of an exchange: also of the one that ended HTTP on its connection.
 #[inline(always)]
-fn spoken(state: &ConnectionState) -> u8 {
+fn spoken(state: &ConnectionState, finished: &Finished) -> u8 {
     let conversation = &state.conversation;
-    if conversation.finished.protocol != 0 {
-        conversation.finished.protocol
+    if finished.protocol != 0 {
+        finished.protocol
     } else if is_framed(conversation.protocol) {
         conversation.protocol
     } else {
@@ -195,7 +206,7 @@ fn tell(
         state.peer.tgid
     };
     record.status = finished.status;
-    record.protocol = spoken(state);
+    record.protocol = spoken(state, finished);
     record.method = finished.method;
     record.role = state.role;
     record.why = why;

@@ -11,6 +11,7 @@ use weir_common::{
     framing::{
         detect::is_framed,
         http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+        http2::UNSEEN_OP,
     },
     stable_hash,
 };
@@ -155,7 +156,8 @@ impl OperationNames {
 
     /// True if the operation has its final name (`_OTHER` counts).
     pub fn is_named(&self, key: &OperationKey) -> bool {
-        key.op == 0 || self.names.contains_key(&named_by(key))
+        let never = key.protocol != protocol::HTTP1 && key.op == UNSEEN_OP;
+        key.op == 0 || never || self.path_or_name(key).is_some()
     }
 
     /// The name of an operation: `GET /users/*`, `GET _OTHER` when folded, `GET _UNNAMED` before
@@ -164,11 +166,24 @@ impl OperationNames {
         if key.op == 0 {
             return prefixed(key, OTHER);
         }
-        match self.names.get(&named_by(key)) {
-            Some(path) if key.protocol == protocol::HTTP2 => prefixed(key, path),
-            Some(name) => Arc::clone(name),
+        match self.path_or_name(key) {
+            Some(path) if key.protocol == protocol::HTTP2 => prefixed(key, &path),
+            Some(name) => name,
             None => prefixed(key, "_UNNAMED"),
         }
+    }
+
+    /// What is known of an operation: of HTTP/2 the path, which is learned without methods.
+    fn path_or_name(&self, key: &OperationKey) -> Option<Arc<str>> {
+        if key.protocol != protocol::HTTP2 {
+            return self.names.get(key).map(Arc::clone);
+        }
+        let learned = self.names.get(&OperationKey { method: 0, ..*key });
+        // These are never sent as text: their numbers are fixed.
+        let is_fixed = |path: &&&str| op_hash(path.as_bytes()) == key.op;
+        let fixed = || ["/", "/index.html"].iter().find(is_fixed);
+        let fixed = || fixed().map(|path| Arc::from(*path));
+        learned.map(Arc::clone).or_else(fixed)
     }
 
     /// Names learned since the last call: for the store. Bounded by the table's capacity.
@@ -202,14 +217,6 @@ impl OperationNames {
     /// Names that had to go.
     pub fn evicted(&self) -> u64 {
         self.evicted
-    }
-}
-
-/// The key that holds an operation's name: paths of HTTP/2 are learned without methods.
-fn named_by(key: &OperationKey) -> OperationKey {
-    match key.protocol {
-        protocol::HTTP2 => OperationKey { method: 0, ..*key },
-        _ => *key,
     }
 }
 
@@ -283,6 +290,13 @@ mod tests {
             (protocol::HTTP2, 1, op, "GET /users/*"),
             (protocol::HTTP2, 3, op, "POST /users/*"),
             (protocol::HTTP2, 0, op, "/users/*"),
+            (protocol::HTTP2, 1, op_hash(b"/"), "GET /"),
+            (
+                protocol::HTTP2,
+                1,
+                op_hash(b"/index.html"),
+                "GET /index.html",
+            ),
             (protocol::GRPC, 0, method, "helloworld.v1.Greeter/SayHello"),
             (protocol::GRPC, 0, op, "_UNNAMED"),
             (protocol::HTTP2, 1, op_hash(b"/a"), "GET _UNNAMED"),

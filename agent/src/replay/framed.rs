@@ -186,6 +186,7 @@ impl Framed {
                 step::MORE => {}
                 step::NAMED => state.keep_path(),
                 step::EXCHANGE => {
+                    conversation.finished = state.finished(is_request);
                     let mut record = record(facts, &mut self.heads, conversation);
                     state.write_head(&mut record);
                     output.emit(&record);

@@ -6,6 +6,7 @@ use bytemuck::Zeroable;
 use weir_common::{
     event::{ExchangeRecord, HEAD_BYTES, exchange_flag},
     framing::{
+        conversation::Finished,
         http1::method,
         http2::{Http2, Spill, Stream},
     },
@@ -45,6 +46,14 @@ impl Http2State {
             streams: Streams::default(),
             paths: HashMap::new(),
         })
+    }
+
+    /// The exchange that a direction has completed last.
+    pub fn finished(&self, is_request: bool) -> Finished {
+        match is_request {
+            true => self.http2.request.finished,
+            false => self.http2.response.finished,
+        }
     }
 
     /// Keeps the path of the request that has just begun.

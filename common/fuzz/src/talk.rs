@@ -167,6 +167,10 @@ impl Run {
                 step::DONE => return self.check(),
                 step::MORE => {}
                 step::NAMED => assert!(usize::from(http2.path_len) <= MAX_PATH_SYMBOLS),
+                step::EXCHANGE if conversation.protocol == protocol::HTTP2 => {
+                    let half = if is_request { &http2.request } else { &http2.response };
+                    self.finished.push(half.finished);
+                }
                 step::EXCHANGE => self.finished.push(conversation.finished),
                 code => {
                     assert!(Loss::ALL.get((code - step::LOST) as usize).is_some());

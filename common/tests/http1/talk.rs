@@ -137,7 +137,18 @@ impl Talk {
             match self.step(is_request, bytes) {
                 step::DONE => return,
                 step::MORE => {}
-                step::EXCHANGE => self.note(),
+                step::EXCHANGE => {
+                    if self.conversation.protocol == protocol::HTTP2 {
+                        let http2 = &self.http2;
+                        let half = if is_request {
+                            &http2.request
+                        } else {
+                            &http2.response
+                        };
+                        self.conversation.finished = half.finished;
+                    }
+                    self.note();
+                }
                 step::NAMED => self.note_path(),
                 code => {
                     let reason = Loss::ALL[(code - step::LOST) as usize];

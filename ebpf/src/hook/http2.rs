@@ -16,10 +16,11 @@ use weir_common::{
 
 use crate::{
     emit::{header, reserve, submit},
+    exchange,
     maps::{STREAMS, TOLD},
     packet,
     storage::{CONNECTIONS, HTTP2},
-    walk::{Payload, STEPS, full_socket, weir_missed, weir_record},
+    walk::{Payload, STEPS, full_socket, weir_missed},
 };
 
 const PASS: i32 = 1;
@@ -113,6 +114,21 @@ pub extern "C" fn weir_value(skb: *mut __sk_buff, is_request: u32) -> u32 {
     http2::value(&mut state.conversation, http2, is_request != 0)
 }
 
+/// Records the exchange that a direction has just completed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_stream(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    let Some((state, http2)) = states(skb) else {
+        return 0;
+    };
+    if is_request != 0 {
+        exchange::record_stream(state, &http2.request.finished);
+    } else {
+        exchange::record_stream(state, &http2.response.finished);
+    }
+    0
+}
+
 /// Tells the agent the path of the request that has just begun, unless it was told.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -176,7 +192,7 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
                 step::MORE
             }
             step::EXCHANGE => {
-                weir_record(skb);
+                weir_stream(skb, is_request as u32);
                 step::MORE
             }
             lost => {

@@ -33,7 +33,7 @@ pub use value::{MAX_PATH_SYMBOLS, value};
 pub use walk::advance;
 
 use super::{
-    conversation::{Conversation, step},
+    conversation::{Conversation, Finished, step},
     window::Load,
 };
 
@@ -126,6 +126,11 @@ pub struct Half {
     pub waiting: Waiting,
     /// See [`Block`].
     pub block: Block,
+    /// Exchanges that this direction has completed.
+    pub ended: u64,
+    /// The exchange that this direction has completed last. Both directions complete some, at the
+    /// same time on two CPUs: so it is not [`Conversation::finished`].
+    pub finished: Finished,
     /// See [`Table`].
     pub table: Table,
 }

@@ -349,7 +349,7 @@ fn begin_stream<S: Spill>(
 ) -> Step {
     let half = &mut http2.request;
     let passed = id.wrapping_sub(half.latest) >> 1;
-    let missed = half.gap != 0 && half.latest != 0 && passed > 2;
+    let missed = half.gap != 0 && half.latest != 0 && passed > 1;
     half.latest = id;
     half.gap = 0;
     let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
@@ -399,9 +399,8 @@ fn begin_stream<S: Spill>(
         });
     }
     if missed {
-        // Stream numbers ascend by two: they tell how many requests the hole has swallowed. One
-        // was counted when it was met.
-        return lost(conversation, true, Loss::SegmentGap, passed as u64 - 2);
+        // Stream numbers ascend by two: they tell how many requests the hole has swallowed.
+        return lost(conversation, true, Loss::SegmentGap, passed as u64 - 1);
     }
     if http2.path_len != 0 && op != UNSEEN_OP {
         return step::NAMED;
@@ -487,14 +486,22 @@ fn end_stream<S: Spill>(
     let latest = http2.request.latest;
     let time_ns = conversation.direction_mut(is_request).segment.time_ns;
     let spilt = http2.slot_mut(id).id != id;
-    let Some(stream) = find(http2, spill, id) else {
+    let Some(found) = find(http2, spill, id) else {
         // Reset before, or its request is older than weir; else it was missed.
         if !is_request && id > latest && id & 1 == 1 && latest != 0 {
             return lost(conversation, false, Loss::OrphanResponse, 1);
         }
         return more(conversation.direction_mut(is_request));
     };
-    let finished = &mut conversation.finished;
+    let stream = *found;
+    // At once: the other direction may end it at this very moment.
+    found.id = 0;
+    if spilt {
+        http2.spilt -= 1;
+        spill.remove(id);
+    }
+    let half = http2.half_mut(is_request);
+    let finished = &mut half.finished;
     let grpc = stream.flags & stream_flag::GRPC != 0;
     finished.ordinal = 0;
     finished.op = stream.op;
@@ -504,7 +511,7 @@ fn end_stream<S: Spill>(
     finished.ended_ns = time_ns;
     finished.request_bytes = stream.request_bytes;
     finished.response_bytes = stream.response_bytes;
-    finished.status = status_of(stream, grpc, reset);
+    finished.status = status_of(&stream, grpc, reset);
     finished.method = if grpc { 0 } else { stream.method };
     finished.until_close = 0;
     finished.protocol = if grpc {
@@ -512,12 +519,9 @@ fn end_stream<S: Spill>(
     } else {
         protocol::HTTP2
     };
-    stream.id = 0;
-    if spilt {
-        http2.spilt -= 1;
-        spill.remove(id);
-    }
-    conversation.answered += 1;
+    half.ended += 1;
+    // The other direction may write its own sum at this moment; the next end writes both again.
+    conversation.answered = http2.request.ended + http2.response.ended;
     step::EXCHANGE
 }
 
@@ -611,5 +615,9 @@ fn lose(
     half.gap = 1;
     spoil(half);
     half.spoilt = 0;
+    if is_request && behind_a_hole {
+        // The number of the next stream tells what was lost.
+        return step::MORE;
+    }
     lost(conversation, is_request, reason, 1)
 }

@@ -101,7 +101,10 @@ pub extern "C" fn weir_fields(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let Some((state, http2)) = states(skb) else {
         return step::DONE;
     };
-    http2::fields(&mut state.conversation, http2, is_request != 0)
+    let mut spill = Of {
+        cookie: state.cookie,
+    };
+    http2::fields(&mut state.conversation, http2, &mut spill, is_request != 0)
 }
 
 /// [`http2::value`] on the connection of an skb.

@@ -1,8 +1,9 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    Half, Http2, flag, place,
+    Half, Http2, Spill, flag, place,
     table::{Field, UNREAD, field, kind_of_name},
+    walk::end_block,
 };
 use crate::framing::{
     conversation::{Conversation, Step, step},
@@ -69,7 +70,22 @@ enum End {
 /// Reads the header block that is in the window of its direction, from
 /// [`Direction::scan_from`] up to [`Direction::scan_to`]. `next` is the offset of the first.
 #[inline(always)]
-pub fn fields(conversation: &mut Conversation, http2: &mut Http2, is_request: bool) -> Step {
+pub fn fields<S: Spill>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+) -> Step {
+    let code = read(conversation, http2, is_request);
+    let complete = http2.half_mut(is_request).place == place::BLOCK_END;
+    if complete && code != step::VALUE {
+        return end_block(conversation, http2, spill, is_request);
+    }
+    code
+}
+
+#[inline(always)]
+fn read(conversation: &mut Conversation, http2: &mut Http2, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
     let half = http2.half_mut(is_request);
     let from = direction.scan_from;
@@ -276,7 +292,7 @@ fn cut(direction: &mut Direction, half: &mut Half, at: u32, to: u32, end: u32) -
     half.fragment_left = half.fragment_left.wrapping_sub(read);
     direction.next = from;
     if in_segment > known as u64 {
-        if read != 0 {
+        if at != half.window_from {
             return step::MORE;
         }
     } else if known <= CARRY_BYTES as u32 {

@@ -11,7 +11,7 @@
 //!                       └──▶ all others ──▶ passed over
 //!  fields: representations ▶ VALUE (a text that matters) or MORE (advance goes on)
 //!  value:  text ───────────▶ FIELDS
-//!  advance, block ended ───▶ NAMED (a path as text: user space may need it), EXCHANGE
+//!  a block that is complete ▶ NAMED (a path as text: user space may need it), EXCHANGE
 //! ```
 
 mod block;
@@ -99,6 +99,12 @@ pub struct Waiting {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Half {
+    /// Stream offset of window position 0.
+    pub window_at: u64,
+    /// Segment of which the window holds bytes, by its time, ns.
+    pub window_ns: u64,
+    /// Window position from which on it was filled.
+    pub window_from: u32,
     /// Bytes of the header-block fragment under way that are not read yet.
     pub fragment_left: u32,
     /// Padding behind the fragment, bytes.
@@ -121,7 +127,7 @@ pub struct Half {
     /// 1 = segments were missed since the greatest stream began.
     pub gap: u8,
     /// Explicit padding.
-    pub _pad: [u8; 7],
+    pub _pad: [u8; 3],
     /// See [`Waiting`].
     pub waiting: Waiting,
     /// See [`Block`].
@@ -184,10 +190,6 @@ pub mod place {
     pub const FRAGMENT: u8 = 1;
     /// Behind a complete block.
     pub const BLOCK_END: u8 = 2;
-    /// Behind a block that ends its stream.
-    pub const STREAM_END: u8 = 3;
-    /// In the last DATA frame of a stream.
-    pub const LAST_DATA: u8 = 4;
 }
 
 /// Reads on in the segment under the reader, all parts in one: for user space. Call until it
@@ -202,7 +204,7 @@ pub fn walk<S: Spill, L: Load>(
     let mut code = advance(conversation, http2, spill, is_request, bytes);
     loop {
         code = match code {
-            step::FIELDS => fields(conversation, http2, is_request),
+            step::FIELDS => fields(conversation, http2, spill, is_request),
             step::VALUE => value(conversation, http2, is_request),
             _ => return code,
         };

@@ -46,13 +46,9 @@ pub fn advance<S: Spill, L: Load>(
     if conversation.opaque != 0 {
         return step::DONE;
     }
-    match http2.half_mut(is_request).place {
-        place::BLOCK_END => return end_block(conversation, http2, spill, is_request),
-        place::STREAM_END => {
-            http2.half_mut(is_request).place = place::FRAME;
-            return end_stream(conversation, http2, spill, is_request, 0);
-        }
-        _ => {}
+    if http2.half_mut(is_request).place == place::BLOCK_END {
+        // Its last field was a text.
+        return end_block(conversation, http2, spill, is_request);
     }
     let direction = conversation.direction_mut(is_request);
     let segment = direction.segment;
@@ -61,7 +57,6 @@ pub fn advance<S: Spill, L: Load>(
             return step::DONE;
         }
         direction.phase = phase::START_LINE;
-        http2.half_mut(is_request).place = place::FRAME;
         return end_stream(conversation, http2, spill, is_request, 0);
     }
     if segment.end <= direction.next {
@@ -79,7 +74,7 @@ pub fn advance<S: Spill, L: Load>(
     } else if segment.offset > direction.next {
         return lose(conversation, http2, is_request, Loss::SegmentGap);
     }
-    let Some((from, to)) = load(conversation, is_request, bytes) else {
+    let Some((from, to)) = load(conversation, http2, is_request, bytes) else {
         return lose(conversation, http2, is_request, Loss::Unreadable);
     };
     if resync && !takes_up(conversation, http2, is_request, from, to) {
@@ -91,16 +86,34 @@ pub fn advance<S: Spill, L: Load>(
     read_frame(conversation, http2, spill, is_request, from, to)
 }
 
+/// Bytes that are enough to begin any frame.
+const ENOUGH_BYTES: usize = PREFACE_BYTES;
+
 /// Loads new bytes behind the carried ones; answers where the bytes begin and end in the window.
-/// `next` is then the offset of the first one.
+/// `next` is then the offset of the first one. Small frames are read from one window.
 #[inline(always)]
 fn load<L: Load>(
     conversation: &mut Conversation,
+    http2: &mut Http2,
     is_request: bool,
     bytes: &mut L,
 ) -> Option<(usize, usize)> {
+    const { assert!(MAX_PREFIX_BYTES <= ENOUGH_BYTES) };
     let direction = conversation.direction_mut(is_request);
+    let half = http2.half_mut(is_request);
     let segment = direction.segment;
+    let from = direction.next.wrapping_sub(half.window_at);
+    let to = direction.scan_to as u64;
+    let rest_at = half.window_at.wrapping_add(to);
+    if half.window_ns == segment.time_ns
+        && half.place == place::FRAME
+        && from < to
+        && (to - from >= ENOUGH_BYTES as u64 || rest_at == segment.end)
+    {
+        let from = direction.window.forget(from as usize);
+        direction.scan_from = from as u32;
+        return Some((from, direction.window.forget(to as usize)));
+    }
     let at = direction.next.wrapping_sub(segment.offset) as u32;
     let left = segment.end.wrapping_sub(direction.next);
     let len = if left > DATA_BYTES as u64 {
@@ -118,9 +131,10 @@ fn load<L: Load>(
     direction.carry_len = 0;
     direction.scan_from = from as u32;
     direction.scan_to = to as u32;
-    direction.next = direction
-        .next
-        .wrapping_sub((CARRY_BYTES as u64).wrapping_sub(from as u64));
+    half.window_at = direction.next.wrapping_sub(CARRY_BYTES as u64);
+    half.window_ns = segment.time_ns;
+    half.window_from = from as u32;
+    direction.next = half.window_at.wrapping_add(from as u64);
     Some((from, to))
 }
 
@@ -289,7 +303,7 @@ fn find<'a, S: Spill>(http2: &'a mut Http2, spill: &'a mut S, id: u32) -> Option
 
 /// A block is complete: what it tells belongs to its stream, which it may begin or end.
 #[inline(always)]
-fn end_block<S: Spill>(
+pub(super) fn end_block<S: Spill>(
     conversation: &mut Conversation,
     http2: &mut Http2,
     spill: &mut S,
@@ -307,15 +321,15 @@ fn end_block<S: Spill>(
         return begin_stream(conversation, http2, spill, id, bytes);
     }
     let ends = half.flags & flag::END_STREAM != 0 && !is_request;
-    if ends {
-        half.place = place::STREAM_END;
-    }
     let status = half.block.values[field::STATUS as usize];
     let code = half.block.values[field::GRPC_STATUS as usize];
     let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
     let time_ns = half.block.time_ns;
     let Some(stream) = find(http2, spill, id) else {
-        return step::MORE;
+        if ends {
+            return end_stream(conversation, http2, spill, false, 0);
+        }
+        return more(conversation.direction_mut(is_request));
     };
     if is_request {
         stream.request_bytes += bytes;
@@ -334,8 +348,10 @@ fn end_block<S: Spill>(
     if grpc {
         stream.flags |= stream_flag::GRPC;
     }
-    // The stream may end here.
-    step::MORE
+    if ends {
+        return end_stream(conversation, http2, spill, false, 0);
+    }
+    more(&conversation.response)
 }
 
 /// A request's first block is complete.
@@ -441,13 +457,10 @@ fn data<S: Spill>(
         return more(direction);
     }
     // The exchange ends with the frame's last byte.
-    let half = http2.half_mut(is_request);
     if direction.segment.end >= direction.next {
-        half.place = place::STREAM_END;
-        return step::MORE;
+        return end_stream(conversation, http2, spill, is_request, 0);
     }
     direction.phase = phase::BODY;
-    half.place = place::LAST_DATA;
     step::DONE
 }
 

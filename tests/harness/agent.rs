@@ -304,6 +304,23 @@ pub struct Tapped {
     pub notices: String,
 }
 
+impl Tapped {
+    /// Sum of the losses that take a detail but not its count, from the last notice:
+    /// `… 12 lost in the kernel (ring_full 10, …), 3 left out because …`.
+    pub fn lost_details(&self) -> u64 {
+        let last = self.notices.lines().last().unwrap_or_default();
+        let words: Vec<&str> = last
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let number = |word: &str| word.parse::<u64>().ok();
+        let ring_full = words.windows(2).find(|pair| pair[0] == "ring_full");
+        let left_out = words.windows(3).find(|words| words[1..] == ["left", "out"]);
+        ring_full.and_then(|pair| number(pair[1])).unwrap_or(0)
+            + left_out.and_then(|words| number(words[0])).unwrap_or(0)
+    }
+}
+
 impl Tap {
     fn start(agent: &Agent) -> Self {
         let folder = Scratch::new();

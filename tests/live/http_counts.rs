@@ -84,7 +84,7 @@ fn at_full_rate_details_and_losses_add_up() {
     assert_eq!(counted, sent);
     let tapped = tap.finish();
 
-    let lost = lost_details(&tapped.notices);
+    let lost = tapped.lost_details();
     assert_eq!(
         tapped.exchanges.len() as u64 + lost,
         counted,
@@ -92,19 +92,4 @@ fn at_full_rate_details_and_losses_add_up() {
         tapped.exchanges.len(),
         tapped.notices
     );
-}
-
-/// Sum of the losses that take a detail but not its count, from the last notice of a tap:
-/// `… 12 lost in the kernel (ring_full 10, …), 3 left out because …`.
-fn lost_details(notices: &str) -> u64 {
-    let last = notices.lines().last().unwrap_or_default();
-    let words: Vec<&str> = last
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .collect();
-    let number = |word: &str| word.parse::<u64>().ok();
-    let ring_full = words.windows(2).find(|pair| pair[0] == "ring_full");
-    let left_out = words.windows(3).find(|words| words[1..] == ["left", "out"]);
-    ring_full.and_then(|pair| number(pair[1])).unwrap_or(0)
-        + left_out.and_then(|words| number(words[0])).unwrap_or(0)
 }

@@ -20,6 +20,8 @@ pub(super) fn detect(
 ) -> u8 {
     let direction = conversation.direction_mut(is_request);
     let resumed = direction.phase == phase::RESYNC;
+    let segment = direction.segment;
+    let whole = segment.end.wrapping_sub(segment.offset) == to.wrapping_sub(from) as u64;
     let window = &mut direction.window;
     if line::is_tls_handshake(window, from) {
         return protocol::TLS;
@@ -33,6 +35,9 @@ pub(super) fn detect(
     let code = request(window, from, to);
     if code == protocol::TCP && resumed {
         // On a connection that is older than its observer.
+        if http2::resumes(window, from, to, whole) {
+            return protocol::HTTP2;
+        }
         return mysql::evidence(window, from, to);
     }
     code
@@ -56,9 +61,6 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
 fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
-    }
-    if to >= from + FRAME_HEADER_BYTES && http2::begins_request(window, from) {
-        return protocol::HTTP2;
     }
     protocol::TCP
 }

@@ -198,6 +198,19 @@ impl Window {
         }
     }
 
+    /// Takes the last `count` bytes off the carried part: those before them move up.
+    #[inline(always)]
+    pub fn uncarry(&mut self, count: usize) {
+        let mut i = 0;
+        while i < CARRY_BYTES / 8 {
+            // Descending order reads each word before it is overwritten.
+            let word = CARRY_BYTES / 8 - 1 - i;
+            let value = self.u64_at((word * 8).wrapping_sub(count));
+            self.words[word & (WORDS - 1)] = value;
+            i += 1;
+        }
+    }
+
     /// Copies whole words from the one that holds `at` on.
     #[inline(always)]
     pub fn copy_words<const N: usize>(&self, at: usize, out: &mut [u64; N]) {
@@ -295,6 +308,10 @@ mod tests {
         window.carry_from(to);
         for (i, byte) in expected.iter().enumerate() {
             assert_eq!(window.byte(i), *byte);
+        }
+        window.uncarry(21);
+        for (i, byte) in expected[..CARRY_BYTES - 21].iter().enumerate() {
+            assert_eq!(window.byte(i + 21), *byte);
         }
     }
 }

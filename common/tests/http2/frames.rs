@@ -149,13 +149,24 @@ fn pushes_are_no_calls() {
 #[test]
 fn a_server_that_speaks_first() {
     let parts = [
-        (Server, settings()),
+        // More than one frame, and no line feed, after which HTTP/1 looks.
+        (
+            Server,
+            [settings(), frame(8, 0, 0, &[0, 63, 0, 1])].concat(),
+        ),
         (Client, [PREFACE, &settings(), &get(1)].concat()),
+        (Server, frame(4, 1, 0, &[])),
         (Server, headers(END_HEADERS | END_STREAM, 1, OK)),
     ];
-    let outcome = run(&parts, 100_000);
-    assert_eq!(outcome.told, [(op_of("/"), 200, 12, 10)]);
-    assert_eq!(outcome.lost, 0);
+    for piece in [100_000, 13, 9] {
+        let outcome = run(&parts, piece);
+        assert_eq!(
+            outcome.told,
+            [(op_of("/"), 200, 12, 10)],
+            "pieces of {piece}"
+        );
+        assert_eq!(outcome.lost, 0);
+    }
 }
 
 #[test]
@@ -238,5 +249,39 @@ fn garbage_on_a_known_connection_is_a_loss_and_is_left_again() {
         talk.say(Client, &get(3));
         talk.say(Server, &headers(END_HEADERS | END_STREAM, 3, OK));
         assert_eq!((talk.finished.len(), talk.lost), (2, 1), "{garbage:?}");
+    }
+}
+
+#[test]
+fn older_connections_are_known_by_frames_that_follow_one_another() {
+    let ping = frame(6, 0, 0, &[7; 8]);
+    let window = frame(8, 0, 3, &[0, 0, 9, 9]);
+    // What refers to fields that were not seen begins with any index.
+    let call = headers(END_HEADERS, 9, &[0xc4, 0x83, 0xc3]);
+    let message = data(END_STREAM, 9, &[0, 0, 0, 0, 1, b'x']);
+    for opening in [
+        ping.clone(),
+        [window.clone(), ping.clone()].concat(),
+        [call.clone(), message.clone()].concat(),
+        [call.clone(), data(0, 9, &[b'y'; 2000])].concat(),
+    ] {
+        let mut talk = Talk::midstream();
+        talk.say(Client, &opening);
+        assert_eq!(talk.conversation.protocol, protocol::HTTP2, "{opening:?}");
+        talk.say(Client, &headers(END_HEADERS | END_STREAM, 11, GET));
+        talk.say(Server, &headers(END_HEADERS | END_STREAM, 11, OK));
+        let statuses: Vec<u16> = talk.finished.iter().map(|f| f.status).collect();
+        assert_eq!(statuses, [200], "{opening:?}");
+    }
+    for other in [
+        &b"\0\0\0\x0c\0\0\0\x01\0\0\0\x0b\0\0\0\0"[..],
+        b"\0\0\x10\0\0\0\0\0\x01ABCDEFGHIJKLMNO",
+        b"\x03\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0",
+        &ping[..16],
+        b"some text that is nothing",
+    ] {
+        let mut talk = Talk::midstream();
+        talk.say(Client, other);
+        assert_ne!(talk.conversation.protocol, protocol::HTTP2, "{other:?}");
     }
 }

@@ -15,6 +15,17 @@ pub fn http1(place: Place, address: SocketAddr, path: &str, requests: u64) -> u6
     succeeded(&must(&mut command))
 }
 
+/// Sends `requests` requests of HTTP/2, 32 at a time on each of 8 connections, and returns how many
+/// were answered.
+pub fn http2(place: Place, address: SocketAddr, path: &str, requests: u64) -> u64 {
+    let mut command = place.command("h2load", SERVICE);
+    command
+        .args(["-t1", "-c8", "-m32"])
+        .arg(format!("-n{requests}"))
+        .arg(format!("http://{address}{path}"));
+    succeeded(&must(&mut command))
+}
+
 /// The count in `requests: 10 total, 10 started, 10 done, 10 succeeded, 0 failed, …`.
 fn succeeded(text: &str) -> u64 {
     text.lines()

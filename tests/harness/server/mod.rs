@@ -1,8 +1,10 @@
 //! Real servers and load generators, each in a place: the host, or a namespace.
 
 pub mod collector;
+pub mod grpc;
 pub mod h2load;
 pub mod mysql;
+pub mod nghttpd;
 pub mod nginx;
 pub mod python;
 pub mod redis;

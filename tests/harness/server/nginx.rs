@@ -27,7 +27,22 @@ impl Nginx {
 
     /// Starts it with `locations` in its one server block, e.g. `location / { return 200; }`.
     pub fn start(place: Place, address: SocketAddr, locations: &str) -> Self {
-        Self::with_upstreams(place, address, locations, "")
+        Self::with_upstreams(
+            place,
+            address,
+            &format!("listen {address} backlog=4096; {locations}"),
+            "",
+        )
+    }
+
+    /// The same over HTTP/2 in the clear.
+    pub fn http2(place: Place, address: SocketAddr, locations: &str) -> Self {
+        Self::with_upstreams(
+            place,
+            address,
+            &format!("listen {address} http2; {locations}"),
+            "",
+        )
     }
 
     /// Starts it as a proxy that keeps its connections to the back end `to`.
@@ -35,12 +50,13 @@ impl Nginx {
         let upstreams = format!("upstream back {{ server {to}; keepalive 64; }}");
         let locations = "location / { proxy_pass http://back; proxy_http_version 1.1; \
                          proxy_set_header Connection \"\"; }";
-        Self::with_upstreams(place, address, locations, &upstreams)
+        let server = format!("listen {address} backlog=4096; {locations}");
+        Self::with_upstreams(place, address, &server, &upstreams)
     }
 
-    fn with_upstreams(place: Place, address: SocketAddr, locations: &str, upstreams: &str) -> Self {
+    fn with_upstreams(place: Place, address: SocketAddr, server: &str, upstreams: &str) -> Self {
         let folder = Scratch::new();
-        let text = configuration(&folder, address, locations, upstreams);
+        let text = configuration(&folder, server, upstreams);
         let file = folder.write("nginx.conf", &text);
         let mut command = place.command("nginx", Self::SERVICE);
         command.arg("-c").arg(&file).arg("-p").arg(folder.path());
@@ -108,12 +124,7 @@ impl Nginx {
     }
 }
 
-fn configuration(
-    folder: &Scratch,
-    address: SocketAddr,
-    locations: &str,
-    upstreams: &str,
-) -> String {
+fn configuration(folder: &Scratch, server: &str, upstreams: &str) -> String {
     let folder = folder.path().display();
     format!(
         "daemon off; worker_processes 2; pid {folder}/pid; user root;
@@ -123,7 +134,7 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   {upstreams}
-  server {{ listen {address} backlog=4096; {locations} }}
+  server {{ {server} }}
   server {{ listen unix:{folder}/status.sock; location /status {{ stub_status; }} }}
 }}
 "

@@ -8,6 +8,7 @@ use crate::{
         conversation::{
             Step, body_of, exchange_or_orphan, finish_message, finish_response, lost, more,
         },
+        detect::is_framed,
         line,
         stream::{head_flag, phase},
         window::CARRY_BYTES,
@@ -72,7 +73,8 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
 /// Bytes that are no HTTP: of a first message something else may know them, a later one is a loss.
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
-    let unknown = conversation.protocol == protocol::UNKNOWN;
+    // The other direction may have recognised it at this very moment, on another CPU.
+    let unknown = conversation.protocol == protocol::UNKNOWN || is_framed(conversation.protocol);
     let direction = conversation.direction_mut(is_request);
     if unknown && direction.phase == phase::START_LINE {
         direction.scan_from = from as u32;

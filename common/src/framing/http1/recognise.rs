@@ -20,7 +20,12 @@ pub fn recognise(conversation: &mut Conversation, is_request: bool) -> Step {
     let from = direction.scan_from as usize;
     let to = direction.scan_end as usize;
     let len = to.wrapping_sub(from);
-    let found = detect(conversation, is_request, from, to);
+    let known = conversation.protocol;
+    let found = if is_framed(known) {
+        known
+    } else {
+        detect(conversation, is_request, from, to)
+    };
     let direction = conversation.direction_mut(is_request);
     // How it was found is of no matter to the verifier.
     let found = direction.window.forget(found as usize) as u8;
@@ -62,12 +67,21 @@ fn undecided(direction: &mut Direction, from: usize, len: usize) -> Step {
     more(direction)
 }
 
-/// The bytes are for another reader: makes them unread. Those of earlier segments are carried.
+/// The bytes are for another reader: makes those of this segment unread. Those of earlier ones
+/// are carried.
 #[inline(always)]
 fn reread(direction: &mut Direction, from: usize, len: usize) -> Step {
-    let new = from.wrapping_add(len).wrapping_sub(CARRY_BYTES);
+    let to = from.wrapping_add(len);
+    let new = if to == CARRY_BYTES {
+        // They were carried already.
+        let new = (direction.scan_to as usize).wrapping_sub(CARRY_BYTES);
+        direction.window.uncarry(new);
+        new
+    } else {
+        to.wrapping_sub(CARRY_BYTES)
+    };
     direction.next = direction.next.wrapping_sub(new as u64);
-    direction.carry_len = CARRY_BYTES.wrapping_sub(from) as u8;
+    direction.carry_len = len.wrapping_sub(new) as u8;
     direction.head_flags = 0;
     more(direction)
 }

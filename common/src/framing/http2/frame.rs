@@ -115,17 +115,34 @@ pub(in crate::framing) fn begins_server(window: &Window, at: usize) -> bool {
     header.kind == kind::SETTINGS && header.flags == 0 && header.len <= 120 && header.is_usual()
 }
 
-/// True if a request's HEADERS frame stands at `at`: what a late observer knows HTTP/2 by. Its
-/// block begins with a method from the static table, as every encoder writes it.
+/// Frames that a late observer looks at.
+const LOOK_FRAMES: u32 = 4;
+
+/// True if frames follow one another from `from` on, as a late observer knows HTTP/2 by: to the
+/// very end of the segment, or if that lies beyond what is known (`to`), at least two of them.
 #[inline(always)]
-pub(in crate::framing) fn begins_request(window: &Window, at: usize) -> bool {
-    let header = header(window, at);
-    let skipped = (header.flags & flag::PADDED != 0) as usize
-        + 5 * (header.flags & flag::PRIORITY != 0) as usize;
-    let first = window.byte(at.wrapping_add(FRAME_HEADER_BYTES + skipped));
-    header.kind == kind::HEADERS
-        && header.is_usual()
-        && header.stream & 1 == 1
-        && header.len as usize > skipped
-        && (first == 0x82 || first == 0x83)
+pub(in crate::framing) fn resumes(
+    window: &mut Window,
+    from: usize,
+    to: usize,
+    whole: bool,
+) -> bool {
+    let mut at = from;
+    let mut frames = 0;
+    while frames < LOOK_FRAMES {
+        let known = to.wrapping_sub(at);
+        if at >= to || known < FRAME_HEADER_BYTES {
+            break;
+        }
+        let header = header(window, at);
+        // A body may look like anything, and begins with bytes that other protocols begin with.
+        let begins = header.kind != kind::DATA || frames != 0;
+        let empty = header.kind == kind::HEADERS && header.len == 0;
+        if !header.is_usual() || !begins || empty {
+            return false;
+        }
+        at = window.forget(at.wrapping_add(FRAME_HEADER_BYTES + header.len as usize));
+        frames += 1;
+    }
+    (whole && at == to) || frames >= 2
 }

@@ -26,7 +26,7 @@ use bytemuck::{Pod, Zeroable};
 
 pub use block::fields;
 pub use frame::{FRAME_HEADER_BYTES, flag, kind};
-pub(in crate::framing) use frame::{begins_connection, begins_request, begins_server};
+pub(in crate::framing) use frame::{begins_connection, begins_server, resumes};
 pub use stream::{Spill, Stream, StreamKey, stream_flag};
 pub use table::{ENTRIES, Field, Table, field};
 pub use value::{MAX_PATH_SYMBOLS, value};

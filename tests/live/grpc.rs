@@ -1,0 +1,198 @@
+//! gRPC: every call appears once, with its method and status.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use weir_tests::{
+    agent::{Agent, Options},
+    answer::{Edge, Exchange},
+    gate::live,
+    netns::Namespace,
+    process::{Process, must},
+    scratch::Scratch,
+    server::{
+        Place,
+        grpc::{Etcd, GrpcPeer},
+    },
+    wait_for,
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 5005);
+
+/// Codes that are errors of the server: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL,
+/// UNAVAILABLE, DATA_LOSS.
+const SERVER_ERRORS: [u16; 6] = [2, 4, 12, 13, 14, 15];
+
+/// What a client did: method, status code, and how long it waited, ns.
+type Deed = (String, u16, u64);
+
+fn deeds(text: &str) -> Vec<Deed> {
+    let deed = |line: &str| {
+        let mut words = line.split(' ');
+        let method = words.next()?.to_owned();
+        let code = words.next()?.parse().ok()?;
+        let took = words.next()?.parse().ok()?;
+        Some((method, code, took))
+    };
+    let lines = text.lines();
+    lines
+        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said: {line}")))
+        .collect()
+}
+
+fn tally(
+    deeds: impl Iterator<Item = (String, Option<u16>)>,
+) -> BTreeMap<(String, Option<u16>), u64> {
+    let mut tally = BTreeMap::new();
+    for deed in deeds {
+        *tally.entry(deed).or_default() += 1;
+    }
+    tally
+}
+
+fn seen(exchanges: &[Exchange]) -> BTreeMap<(String, Option<u16>), u64> {
+    tally(exchanges.iter().map(|e| (e.operation.clone(), e.status)))
+}
+
+fn said(deeds: &[Deed]) -> BTreeMap<(String, Option<u16>), u64> {
+    tally(deeds.iter().map(|deed| (deed.0.clone(), Some(deed.1))))
+}
+
+fn all_details() -> Options {
+    Options {
+        config: "detail_per_second = 1000000\n".into(),
+        ..Options::default()
+    }
+}
+
+/// Fails unless the edges of the server count what the clients did, and lost nothing.
+fn expect(agent: &Agent, port: u16, deeds: &[Deed]) -> Vec<Edge> {
+    let edges = agent.expect_calls(&[port], deeds.len() as u64);
+    let failed = deeds.iter().filter(|deed| SERVER_ERRORS.contains(&deed.1));
+    let errors: u64 = edges.iter().map(|edge| edge.errors).sum();
+    assert_eq!(errors, failed.count() as u64);
+    for edge in &edges {
+        assert_eq!(edge.arrow(), format!("shop → orders:{port} grpc"));
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+    edges
+}
+
+#[test]
+fn every_kind_of_call_has_its_method_and_status() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = GrpcPeer::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    let deeds = deeds(&must(&mut server.client(Place::In(&host), "calls")));
+    let exchanges = tap.take(server.address.port(), deeds.len());
+    assert_eq!(seen(&exchanges), said(&deeds));
+    expect(&agent, server.address.port(), &deeds);
+    let big = exchanges.iter().filter(|e| e.request_bytes > 1_000_000);
+    assert_eq!(big.count(), 1);
+    check_duration(&exchanges, &deeds);
+}
+
+/// A call of 300 ms took as long as its client waited, within 5 %.
+fn check_duration(exchanges: &[Exchange], deeds: &[Deed]) {
+    let is_slow = |method: &str| method.ends_with("/Sleep");
+    let seen = exchanges.iter().find(|e| is_slow(&e.operation));
+    let seen = seen.expect("the slow call").duration_ns as f64;
+    let waited = deeds.iter().find(|deed| is_slow(&deed.0));
+    let waited = waited.expect("the slow call").2 as f64;
+    assert!(
+        (0.95..1.0).contains(&(seen / waited)),
+        "{seen} of {waited} ns"
+    );
+}
+
+#[test]
+fn a_hundred_streams_at_a_time_on_one_connection() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = GrpcPeer::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    let deeds = deeds(&must(&mut server.client(Place::In(&host), "crowd")));
+    assert_eq!(deeds.len(), 2000);
+    let exchanges = tap.take(server.address.port(), deeds.len());
+    assert_eq!(seen(&exchanges), said(&deeds));
+    expect(&agent, server.address.port(), &deeds);
+}
+
+#[test]
+fn on_connections_older_than_weir_what_was_not_seen_is_unknown() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let mut agent = Agent::prepare(all_details());
+    let server = GrpcPeer::start(Place::In(&host), SocketAddr::from(SERVER));
+    let folder = Scratch::new();
+    let go = folder.path().join("go");
+    let mut command = server.client(Place::In(&host), "resumed");
+    let mut client = Process::start(command.arg(&go));
+    wait_for("the client's connection", Duration::from_secs(20), || {
+        go.with_extension("ready").exists().then_some(())
+    });
+    agent.restart();
+    let tap = agent.tap();
+    folder.write("go", "");
+    assert!(
+        client.wait(Duration::from_secs(20)).success(),
+        "{}",
+        client.log()
+    );
+    let deeds = deeds(&client.log());
+    assert_eq!(deeds.len(), 32);
+    let exchanges = tap.take(server.address.port(), deeds.len());
+    // Method and type of most calls were said before weir came, and are only referred to by
+    // numbers since: what is not known is not invented.
+    let names = tally(exchanges.iter().map(|e| (e.operation.clone(), None)));
+    let expected = [("POST /*/Sleep", 1), ("POST _UNNAMED", 31)];
+    let expected = expected.map(|(name, count)| ((name.to_owned(), None), count));
+    assert_eq!(names, BTreeMap::from(expected));
+    let statuses = tally(exchanges.iter().map(|e| (String::new(), e.status)));
+    assert_eq!(statuses, BTreeMap::from([((String::new(), Some(200)), 32)]));
+    agent.expect_calls(&[server.address.port()], 32);
+}
+
+#[test]
+fn operations_of_etcd_have_names() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Etcd::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    for arguments in [
+        &["put", "colour", "red"][..],
+        &["get", "colour"],
+        &["get", "--prefix", "col"],
+        &["del", "colour"],
+        &["lease", "grant", "60"],
+        &["member", "list"],
+    ] {
+        must(&mut server.client(Place::In(&host), arguments));
+    }
+    let exchanges = tap.take(server.address.port(), 6);
+    let expected = [
+        ("etcdserverpb.Cluster/MemberList", 1),
+        ("etcdserverpb.KV/DeleteRange", 1),
+        ("etcdserverpb.KV/Put", 1),
+        ("etcdserverpb.KV/Range", 2),
+        ("etcdserverpb.Lease/LeaseGrant", 1),
+    ];
+    let expected = expected.map(|(name, count)| ((name.to_owned(), Some(0)), count));
+    assert_eq!(seen(&exchanges), BTreeMap::from(expected));
+    let edges = agent.expect_calls(&[server.address.port()], 6);
+    for edge in edges.iter().filter(|edge| edge.calls != 0) {
+        // Clients that live for a moment may be known by what started them.
+        assert!(edge.arrow().ends_with(" → etcd:5005 grpc"), "{edge:?}");
+    }
+}

@@ -1,0 +1,162 @@
+//! HTTP/2 in the clear: every request is counted once, whatever shares its connection.
+
+use std::{collections::BTreeMap, net::SocketAddr, process::Command};
+
+use weir_tests::{
+    agent::{Agent, Options},
+    answer::Exchange,
+    gate::live,
+    netns::Namespace,
+    process::must,
+    server::{Place, h2load, nghttpd::Nghttpd, nginx::Nginx},
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
+
+fn all_details() -> Options {
+    Options {
+        config: "detail_per_second = 1000000\n".into(),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_saturated_edge_counts_every_request() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::start();
+    let server = Nghttpd::start(Place::In(&host), SocketAddr::from(SERVER), None);
+    let sent = 300_000;
+    let answered = h2load::http2(Place::In(&host), server.address, "/index.html", sent);
+    assert_eq!(answered, sent);
+    let edges = agent.expect_calls(&[server.address.port()], sent);
+    let arrows: Vec<_> = edges.iter().map(|edge| edge.arrow()).collect();
+    assert_eq!(arrows, ["load → files:8080 http2"]);
+    assert_eq!(edges[0].errors, 0, "{:?}", edges[0]);
+    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+}
+
+#[test]
+fn at_full_rate_details_and_losses_add_up() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(Options {
+        config: "detail_per_second = 10000000\n".into(),
+        ..Options::default()
+    });
+    let server = Nghttpd::start(Place::In(&host), SocketAddr::from(SERVER), None);
+    let tap = agent.tap();
+    let sent = 200_000;
+    h2load::http2(Place::In(&host), server.address, "/index.html", sent);
+    agent.expect_calls(&[server.address.port()], sent);
+    let tapped = tap.finish();
+    let seen = tapped.exchanges.len() as u64;
+    let lost = tapped.lost_details();
+    assert_eq!(seen + lost, sent, "{}", tapped.notices);
+}
+
+fn curl(host: &Namespace, arguments: &[&str]) -> String {
+    let mut command: Command = Place::In(host).command("curl", "shop");
+    command.args(["-s", "--http2-prior-knowledge"]);
+    must(command.args(arguments))
+}
+
+/// Gets all of them over one connection, with priorities and padding.
+fn nghttp(host: &Namespace, urls: &[String]) {
+    let mut command: Command = Place::In(host).command("nghttp", "shop");
+    must(command.args(["--null-out", "--padding=30"]).args(urls));
+}
+
+fn tally(exchanges: &[Exchange]) -> BTreeMap<(String, Option<u16>), u64> {
+    let mut tally = BTreeMap::new();
+    for exchange in exchanges {
+        let key = (exchange.operation.clone(), exchange.status);
+        *tally.entry(key).or_default() += 1;
+    }
+    tally
+}
+
+fn expected<const N: usize>(rows: [(&str, u16, u64); N]) -> BTreeMap<(String, Option<u16>), u64> {
+    rows.map(|(operation, status, count)| ((operation.into(), Some(status)), count))
+        .into()
+}
+
+#[test]
+fn operations_statuses_and_sizes_of_nginx() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let locations = "location / { return 200 ok; } location /gone { return 410; } \
+                     location /busy { return 503; }";
+    let nginx = Nginx::http2(Place::In(&host), SocketAddr::from(SERVER), locations);
+    let tap = agent.tap();
+    let at = |path: &str| format!("http://{}{path}", nginx.address);
+    let long = "x".repeat(3000);
+    nghttp(
+        &host,
+        &["/users/42?q=~1", "/users/43", "/", "/gone"].map(at),
+    );
+    curl(&host, &["-X", "DELETE", &at("/users/7")]);
+    curl(&host, &["-X", "DELETE", &at("/busy")]);
+    curl(
+        &host,
+        &[
+            "-d",
+            &long,
+            "-H",
+            &format!("x-long: {long}"),
+            &at("/orders"),
+        ],
+    );
+    let exchanges = tap.take(nginx.address.port(), 7);
+    assert_eq!(
+        tally(&exchanges),
+        expected([
+            ("GET /users/*", 200, 2),
+            ("GET /", 200, 1),
+            ("GET /gone", 410, 1),
+            ("DELETE /users/*", 200, 1),
+            ("DELETE /busy", 503, 1),
+            ("POST /orders", 200, 1),
+        ])
+    );
+    let post = exchanges.iter().find(|e| e.operation == "POST /orders");
+    let post = post.expect("the upload");
+    assert!((5_600..5_900).contains(&post.request_bytes), "{post:?}");
+    let edges = agent.expect_calls(&[nginx.address.port()], 7);
+    assert_eq!(edges[0].errors, 1);
+    assert_eq!(nginx.served(), 7);
+}
+
+#[test]
+fn bodies_and_trailers_belong_to_their_answer() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let trailer = Some("x-checksum: 12");
+    let server = Nghttpd::start(Place::In(&host), SocketAddr::from(SERVER), trailer);
+    let tap = agent.tap();
+    let url = format!("http://{}/orders/7/items", server.address);
+    for _ in 0..20 {
+        assert_eq!(curl(&host, &[&url]).len(), 150_000);
+        nghttp(&host, std::slice::from_ref(&url));
+    }
+    let exchanges = tap.take(server.address.port(), 40);
+    assert_eq!(
+        tally(&exchanges),
+        expected([("GET /orders/*/items", 200, 40)])
+    );
+    for exchange in exchanges {
+        let bytes = exchange.response_bytes;
+        assert!((150_000..152_000).contains(&bytes), "{exchange:?}");
+    }
+    agent.expect_calls(&[server.address.port()], 40);
+}

@@ -153,6 +153,50 @@ fn mysql() {
 }
 
 #[test]
+fn http2() {
+    let mut expected = vec![
+        "GET /users/7 200",
+        "GET /users/8 200",
+        "GET /missing 404",
+        "GET /broken 500",
+        "GET / 200",
+        "DELETE /users/7 200",
+    ];
+    expected.extend(["GET /many 200"; 40]);
+    check("http2.pcap", &expected, &[]);
+}
+
+#[test]
+fn grpc() {
+    let (exchanges, report) = replay(&capture("grpc.pcap"));
+    let found: Vec<String> = exchanges
+        .iter()
+        .map(|exchange| {
+            assert_eq!(exchange.protocol, "grpc");
+            let method = exchange
+                .operation
+                .strip_prefix("shop.v1.OrdersOfAnyCustomer/");
+            let error = exchange.error.as_deref().unwrap_or("-");
+            format!("{} {:?} {error}", method.unwrap(), exchange.status.unwrap())
+        })
+        .collect();
+    let expected = [
+        "Get 0 -",
+        "Get 0 -",
+        "Get 0 -",
+        "Fail 5 -",
+        "Fail 14 UNAVAILABLE",
+        "Missing 12 UNIMPLEMENTED",
+        "List 0 -",
+        "Upload 0 -",
+        "Chat 0 -",
+        "Sleep 1 -",
+    ];
+    assert_eq!(found, expected);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+}
+
+#[test]
 fn a_load_that_was_cut_off() {
     // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
     check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);

@@ -82,6 +82,30 @@ fn executions(name: &str) -> BTreeMap<(String, u64), Option<String>> {
         .collect()
 }
 
+/// The exchanges of HTTP/2 and gRPC in the whole capture, by their places.
+fn streams(name: &str) -> BTreeMap<(String, u64), Exchange> {
+    let exchanges = replay(&capture(fuller(name))).0.into_iter();
+    let streams = exchanges.filter(|e| matches!(e.protocol.as_str(), "http2" | "grpc"));
+    streams
+        .map(|exchange| (place(&exchange), exchange))
+        .collect()
+}
+
+/// True if everything that is said of a stream is true, though less than the whole capture says:
+/// header blocks refer to what earlier ones said.
+fn says_less(found: &Exchange, whole: &Exchange) -> bool {
+    // A call whose type is not known is a request of HTTP, and its status that of HTTP.
+    let by_type = found.protocol == "http2" && whole.protocol == "grpc";
+    let unnamed = found.operation.ends_with("_UNNAMED") && found.path.is_none();
+    let same_path = found.path.as_ref().is_some_and(|path| {
+        let method = path.strip_prefix('/');
+        whole.path.as_ref() == Some(path) || by_type && method == Some(&whole.operation)
+    });
+    let named = found.operation == whole.operation || same_path;
+    let has_status = found.status == whole.status || found.status.is_none();
+    (unnamed || named) && (has_status || by_type && found.status == Some(200))
+}
+
 /// What a damaged capture shows and the whole one does not.
 ///
 /// An execution says only the number of its statement. Where weir counts a loss, its preparation
@@ -97,9 +121,15 @@ fn invented(name: &str, found: &[Exchange], report: &ReplayReport) -> Vec<String
             && !report.lost.is_empty()
             && executed.is_some_and(|error| is_unanswered || *error == exchange.error)
     };
+    let streams = streams(name);
+    let is_less = |exchange: &Exchange| {
+        let whole = streams.get(&place(exchange));
+        whole.is_some_and(|whole| says_less(exchange, whole))
+    };
     let unknown = found
         .iter()
         .filter(|exchange| !possible.contains(&words(exchange)))
+        .filter(|exchange| !is_less(exchange))
         .filter(|exchange| !is_nameless_execution(exchange));
     unknown.map(words).collect()
 }

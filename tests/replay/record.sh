@@ -41,6 +41,12 @@ http {
     location = /broken { return 500 "no"; }
     location / { return 200 "hello\n"; }
   }
+  server {
+    listen 127.0.0.1:8082 http2;
+    location = /missing { return 404 "no"; }
+    location = /broken { return 500 "no"; }
+    location / { return 200 "hello\n"; }
+  }
 }
 CONF
 $enter nginx -c "$work/nginx.conf" -p "$work" & started+=($!)
@@ -101,6 +107,18 @@ $enter python3 "$here/odd_client.py" 127.0.0.1 8080 midstream & client=$!
 while [ ! -e /tmp/weir-midstream ]; do sleep 0.1; done
 record midstream.pcap "$lo" wait "$client"
 rm -f /tmp/weir-midstream
+# HTTP/2 in the clear: nginx with nghttp and curl, grpcio with itself.
+http2() {
+  inside nghttp --null-out --padding=30 $(urls /users/7?page=2 /users/8 /missing /broken /)
+  inside curl -s --http2-prior-knowledge -X DELETE "http://$at/users/7"
+  inside h2load -n 40 -c 1 -m 20 "http://$at/many"
+}
+at=127.0.0.1:8082
+record http2.pcap "-i lo tcp port 8082" http2
+python=$here/../../target/venv/bin/python
+$enter "$python" "$here/../servers/grpc_peer.py" serve 5005 & started+=($!)
+sleep 1
+record grpc.pcap "-i lo tcp port 5005" inside "$python" "$here/../servers/grpc_peer.py" few 5005
 # MariaDB, with PyMySQL and MySQL's own connector.
 mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal \
   --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"

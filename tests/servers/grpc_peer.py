@@ -130,6 +130,19 @@ def calls(client):
     client.call("Get", b"order", metadata=[("x-long", "value" * 400), ("x-short", "a")])
 
 
+def few(client):
+    """What a capture shows."""
+    for _ in range(3):
+        client.call("Get", b"order")
+    for code in [5, 14]:
+        client.call("Fail", b"%d" % code)
+    client.call("Missing", b"order")
+    client.list(5)
+    client.upload(3)
+    client.chat(4)
+    client.cancel()
+
+
 def crowd(client):
     """A hundred streams at a time on one connection, of every kind, and some that are given up."""
 
@@ -170,7 +183,7 @@ def main():
     if scenario == "serve":
         return serve(port)
     client = Client(port)
-    {"calls": calls, "crowd": crowd, "resumed": resumed}[scenario](client, *sys.argv[3:])
+    {"calls": calls, "crowd": crowd, "few": few, "resumed": resumed}[scenario](client, *sys.argv[3:])
     client.channel.close()
     print("\n".join(client.deeds))
 

@@ -16,9 +16,8 @@ use weir_common::{
     stable_hash,
 };
 
-use super::protocol::Meaning;
-use super::protocol::grpc_method;
 pub use super::protocol::name as protocol_name;
+use super::protocol::{Meaning, fixed_path, grpc_method};
 
 /// Name of what was folded away.
 pub const OTHER: &str = "_OTHER";
@@ -179,11 +178,9 @@ impl OperationNames {
             return self.names.get(key).map(Arc::clone);
         }
         let learned = self.names.get(&OperationKey { method: 0, ..*key });
-        // These are never sent as text: their numbers are fixed.
-        let is_fixed = |path: &&&str| op_hash(path.as_bytes()) == key.op;
-        let fixed = || ["/", "/index.html"].iter().find(is_fixed);
-        let fixed = || fixed().map(|path| Arc::from(*path));
-        learned.map(Arc::clone).or_else(fixed)
+        learned
+            .map(Arc::clone)
+            .or_else(|| fixed_path(key.op).map(Arc::from))
     }
 
     /// Names learned since the last call: for the store. Bounded by the table's capacity.

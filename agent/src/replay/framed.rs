@@ -286,6 +286,9 @@ impl Framed {
 
     /// The connection ended: what lasts until then is complete, what waits is unanswered.
     pub fn finish(mut self, time_ns: u64, facts: &Facts, output: &mut Output<'_>) {
+        if self.conversation.protocol == protocol::HTTP2 {
+            return self.abandon(output);
+        }
         self.count_open_response(output);
         if self.conversation.close(time_ns) {
             let finished = self.conversation.finished;
@@ -304,7 +307,9 @@ impl Framed {
         if self.conversation.opaque == 0 {
             let outstanding = self.conversation.outstanding();
             output.lost.add(Loss::Unanswered, outstanding);
-            self.count_open_response(output);
+            if self.conversation.protocol != protocol::HTTP2 {
+                self.count_open_response(output);
+            }
         }
     }
 

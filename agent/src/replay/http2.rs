@@ -12,7 +12,7 @@ use weir_common::{
     },
 };
 
-use crate::observe::protocol::path_text;
+use crate::observe::protocol::{fixed_path, path_text};
 
 /// Streams that found their slot taken, by number.
 #[derive(Default)]
@@ -69,7 +69,8 @@ impl Http2State {
 
     /// Writes what is known of the request into its record, in the form of HTTP/1.
     pub fn write_head(&self, record: &mut ExchangeRecord) {
-        let Some(path) = self.paths.get(&record.op) else {
+        let told = self.paths.get(&record.op).map(Vec::as_slice);
+        let Some(path) = told.or_else(|| fixed_path(record.op).map(str::as_bytes)) else {
             return;
         };
         let mut room = &mut record.head[..HEAD_BYTES];

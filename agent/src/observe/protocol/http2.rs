@@ -1,7 +1,10 @@
 //! HTTP/2 and gRPC: paths as they were sent, outcomes by name.
 
 use httlib_huffman::DecoderSpeed;
-use weir_common::framing::http2::outcome::{GRPC, GRPC_MAX, RESET, RESET_MAX, UNTOLD};
+use weir_common::framing::{
+    http1::op_hash,
+    http2::outcome::{GRPC, GRPC_MAX, RESET, RESET_MAX, UNTOLD},
+};
 
 use super::Meaning;
 use crate::observe::head::parse_head;
@@ -78,6 +81,14 @@ pub fn read(op: u64, head: &[u8]) -> Meaning {
 /// Full name of a gRPC method: its path without the first slash.
 pub fn method_of(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
+}
+
+/// The path of an operation whose path is never sent as text: it has a fixed number in HPACK.
+pub fn fixed_path(op: u64) -> Option<&'static str> {
+    let paths = ["/", "/index.html"];
+    paths
+        .into_iter()
+        .find(|path| op_hash(path.as_bytes()) == op)
 }
 
 /// A path as text; `None` if its codes are broken.

@@ -15,7 +15,7 @@ use weir_common::{
 
 use crate::{
     atomic,
-    emit::{control, header, lost_on, reserve, submit},
+    emit::{control, copy_words, header, lost_on, reserve, submit},
     maps::{DRAWN, OPS, ZERO_OP},
 };
 
@@ -267,5 +267,5 @@ fn copy_answer(record: &mut ExchangeRecord, state: &ConnectionState, finished: &
     record.answer_skip = state.conversation.answer_skip as u8;
     let answer = record.answer.as_mut_ptr().cast::<[u64; ANSWER_WORDS]>();
     // SAFETY: `answer` is 8-aligned within the record (asserted) and holds ANSWER_WORDS words.
-    unsafe { *answer = state.conversation.answer };
+    copy_words(&state.conversation.answer, unsafe { &mut *answer });
 }

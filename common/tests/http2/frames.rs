@@ -285,3 +285,28 @@ fn older_connections_are_known_by_frames_that_follow_one_another() {
         assert_ne!(talk.conversation.protocol, protocol::HTTP2, "{other:?}");
     }
 }
+
+#[test]
+fn an_upgrade_of_http1_goes_on_as_http2() {
+    let ask = b"GET /first HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+        Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let first = [headers(END_HEADERS, 1, OK), data(END_STREAM, 1, b"hello")].concat();
+    for together in [true, false] {
+        let mut talk = Talk::new();
+        talk.say(Client, ask);
+        if together {
+            talk.say(Server, &[&switch[..], &settings(), &first].concat());
+        } else {
+            talk.say(Server, switch);
+            talk.say(Server, &settings());
+            talk.say(Server, &first);
+        }
+        talk.say(Client, &[PREFACE, &settings(), &get(3)].concat());
+        talk.say(Server, &headers(END_HEADERS | END_STREAM, 3, OK));
+        let statuses: Vec<u16> = talk.finished.iter().map(|f| f.status).collect();
+        // The request that asked for the upgrade is counted once.
+        assert_eq!((statuses, talk.lost), (vec![101, 200], 0), "{together}");
+        assert_eq!(talk.conversation.protocol, protocol::HTTP2);
+    }
+}

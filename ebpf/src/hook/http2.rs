@@ -15,7 +15,7 @@ use weir_common::{
 };
 
 use crate::{
-    emit::{header, reserve, submit},
+    emit::{copy_words, header, reserve, submit},
     exchange,
     maps::{STREAMS, TOLD},
     packet,
@@ -158,7 +158,7 @@ pub extern "C" fn weir_path(skb: *mut __sk_buff) -> u32 {
     record._pad = [0; 4];
     let words = record.path.as_mut_ptr().cast::<[u64; PATH_WORDS]>();
     // SAFETY: `path` is 8-aligned within the record (asserted) and holds PATH_WORDS words.
-    unsafe { *words = http2.path };
+    copy_words(&http2.path, unsafe { &mut *words });
     submit(entry);
     let _ = TOLD.insert(http2.path_op, 1, 0);
     0

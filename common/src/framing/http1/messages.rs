@@ -37,6 +37,10 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
             if in_trailers {
                 return finish_message(conversation, is_request);
             }
+            if conversation.protocol == protocol::UPGRADED {
+                conversation.turn_opaque(protocol::UPGRADED);
+                return step::DONE;
+            }
             conversation.protocol = protocol::HTTP1;
             if is_request {
                 return end_of_request_head(conversation);
@@ -53,7 +57,8 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
 /// A segment ended in a first line: goes on, unless that line cannot become HTTP.
 #[inline(always)]
 fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
-    let undecided = conversation.protocol == protocol::UNKNOWN;
+    let code = conversation.protocol;
+    let undecided = matches!(code, protocol::UNKNOWN | protocol::UPGRADED);
     let direction = conversation.direction_mut(is_request);
     if undecided && direction.phase == phase::START_LINE && direction.carry_len != 0 {
         let len = (direction.carry_len as usize & 127).min(CARRY_BYTES);
@@ -74,7 +79,8 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
 #[inline(always)]
 fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len: usize) -> Step {
     // The other direction may have recognised it at this very moment, on another CPU.
-    let unknown = conversation.protocol == protocol::UNKNOWN || is_framed(conversation.protocol);
+    let code = conversation.protocol;
+    let unknown = matches!(code, protocol::UNKNOWN | protocol::UPGRADED) || is_framed(code);
     let direction = conversation.direction_mut(is_request);
     if unknown && direction.phase == phase::START_LINE {
         direction.scan_from = from as u32;
@@ -102,6 +108,14 @@ fn end_of_request_head(conversation: &mut Conversation) -> Step {
     body_of(conversation, true, length)
 }
 
+/// Another protocol begins on both sides: HTTP/2 is known by its first bytes.
+#[inline(always)]
+fn upgrade(conversation: &mut Conversation) -> Step {
+    let finished = finish_response(conversation, conversation.response.segment.time_ns);
+    conversation.protocol = protocol::UPGRADED;
+    exchange_or_orphan(conversation, finished)
+}
+
 #[inline(always)]
 fn end_of_response_head(conversation: &mut Conversation) -> Step {
     let direction = &mut conversation.response;
@@ -116,7 +130,10 @@ fn end_of_response_head(conversation: &mut Conversation) -> Step {
         return more(direction);
     }
     let method = conversation.awaited_method();
-    if status == 101 || (method == method::CONNECT && status < 300) {
+    if status == 101 {
+        return upgrade(conversation);
+    }
+    if method == method::CONNECT && status < 300 {
         let finished = finish_response(conversation, conversation.response.segment.time_ns);
         conversation.turn_opaque(protocol::UPGRADED);
         return exchange_or_orphan(conversation, finished);

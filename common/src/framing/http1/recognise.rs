@@ -33,7 +33,8 @@ pub fn recognise(conversation: &mut Conversation, is_request: bool) -> Step {
         return resumed(conversation, found);
     }
     if found != protocol::UNKNOWN && !is_framed(found) {
-        conversation.turn_opaque(found);
+        let upgraded = known == protocol::UPGRADED && found == protocol::TCP;
+        conversation.turn_opaque(if upgraded { known } else { found });
         return step::DONE;
     }
     let direction = conversation.direction_mut(is_request);

@@ -161,6 +161,8 @@ pub struct Http2 {
     pub path_huffman: u8,
     /// Streams that found their slot taken and are kept elsewhere.
     pub spilt: u32,
+    /// Requests that HTTP/1 had answered on the connection before its upgrade.
+    pub before: u64,
     /// Operation key that the path belongs to, once its block is complete.
     pub path_op: u64,
 }

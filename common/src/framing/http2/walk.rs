@@ -364,6 +364,9 @@ fn begin_stream<S: Spill>(
     bytes: u64,
 ) -> Step {
     let half = &mut http2.request;
+    if half.latest == 0 {
+        http2.before = conversation.answered;
+    }
     let passed = id.wrapping_sub(half.latest) >> 1;
     let missed = half.gap != 0 && half.latest != 0 && passed > 1;
     half.latest = id;
@@ -534,7 +537,8 @@ fn end_stream<S: Spill>(
     };
     half.ended += 1;
     // The other direction may write its own sum at this moment; the next end writes both again.
-    conversation.answered = http2.request.ended + http2.response.ended;
+    let ended = http2.request.ended + http2.response.ended;
+    conversation.answered = http2.before.wrapping_add(ended);
     step::EXCHANGE
 }
 

@@ -8,7 +8,6 @@ use weir_common::{
     flow::{protocol, role},
     framing::{
         conversation::{ANSWER_WORDS, Finished, HEAD_WORDS},
-        detect::is_framed,
         frames::outcome,
     },
 };
@@ -24,25 +23,50 @@ use crate::{
 pub fn record(state: &mut ConnectionState) {
     state.exchanges += 1;
     let state = &*state;
-    record_of(state, &state.conversation.finished);
+    let finished = &state.conversation.finished;
+    record_of(
+        state,
+        &Seen {
+            finished,
+            protocol: spoken(state),
+            // Of these protocols no other status is an error, and each further branch counts: this
+            // is verified once for every call.
+            is_error: finished.status >= 500 || finished.status == 0,
+        },
+    );
 }
 
 /// The same of one that HTTP/2 has completed.
 #[inline(never)]
 pub fn record_stream(state: &mut ConnectionState, finished: &Finished) {
     atomic::add(&mut state.exchanges, 1);
-    record_of(state, finished);
+    record_of(
+        state,
+        &Seen {
+            finished,
+            protocol: finished.protocol,
+            is_error: outcome::is_error(finished.status),
+        },
+    );
+}
+
+/// An exchange that was completed.
+struct Seen<'a> {
+    finished: &'a Finished,
+    protocol: u8,
+    is_error: bool,
 }
 
 #[inline(always)]
-fn record_of(state: &ConnectionState, finished: &Finished) {
+fn record_of(state: &ConnectionState, seen: &Seen<'_>) {
+    let finished = seen.finished;
     let timed = finished.started_ns != 0;
     let duration_ns = if timed {
         finished.ended_ns.saturating_sub(finished.started_ns)
     } else {
         0
     };
-    let Some(value) = slot(state, finished) else {
+    let Some(value) = slot(state, seen) else {
         lost_on(state.edge_id, Loss::OpTableFull as u32, 1);
         return;
     };
@@ -60,20 +84,21 @@ fn record_of(state: &ConnectionState, finished: &Finished) {
         lost_on(state.edge_id, Loss::PipelineDepth as u32, 1);
     }
     let has_head = state.conversation.head_ordinal == finished.ordinal;
-    let (why, probability) = wanted(value, finished, duration_ns, has_head);
+    let (why, probability) = wanted(value, seen, duration_ns, has_head);
     if why != 0 {
-        tell(state, finished, why, probability, has_head, value);
+        tell(state, seen, why, probability, has_head, value);
     }
 }
 
 /// The counters of an exchange's operation on this CPU; those of `_OTHER` if the table is full.
 #[inline(always)]
-fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpValue> {
+fn slot(state: &ConnectionState, seen: &Seen<'_>) -> Option<&'static mut OpValue> {
+    let finished = seen.finished;
     let mut key = OpKey {
         op: finished.op,
         edge_id: state.edge_id,
         status: finished.status,
-        protocol: spoken(state, finished),
+        protocol: seen.protocol,
         method: finished.method,
     };
     if let Some(value) = lookup(&key) {
@@ -93,12 +118,10 @@ fn slot(state: &ConnectionState, finished: &Finished) -> Option<&'static mut OpV
 
 /// Protocol of an exchange: also of the one that ended HTTP on its connection.
 #[inline(always)]
-fn spoken(state: &ConnectionState, finished: &Finished) -> u8 {
-    let conversation = &state.conversation;
-    if finished.protocol != 0 {
-        finished.protocol
-    } else if is_framed(conversation.protocol) {
-        conversation.protocol
+fn spoken(state: &ConnectionState) -> u8 {
+    let code = state.conversation.protocol;
+    if code >= protocol::REDIS {
+        code
     } else {
         protocol::HTTP1
     }
@@ -112,7 +135,7 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
 
 /// Why the detail lane wants an exchange, and with what probability it was drawn.
 #[inline(always)]
-fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool) -> (u8, u32) {
+fn wanted(value: &OpValue, seen: &Seen<'_>, duration_ns: u64, has_head: bool) -> (u8, u32) {
     let Some(control) = control() else {
         return (0, 0);
     };
@@ -120,13 +143,13 @@ fn wanted(value: &OpValue, finished: &Finished, duration_ns: u64, has_head: bool
     if value.named == 0 && has_head {
         why |= why::NEW_OPERATION;
     }
-    if outcome::is_error(finished.status) {
+    if seen.is_error {
         why |= why::ERROR;
     }
     if control.slow_ns != 0 && duration_ns > control.slow_ns {
         why |= why::SLOW;
     }
-    let probability = draw(control, finished.ended_ns);
+    let probability = draw(control, seen.finished.ended_ns);
     if probability == 0 {
         return (why, u32::MAX);
     }
@@ -154,7 +177,7 @@ fn draw(control: &Control, time_ns: u64) -> u32 {
 #[inline(always)]
 fn tell(
     state: &ConnectionState,
-    finished: &Finished,
+    seen: &Seen<'_>,
     why: u8,
     probability: u32,
     has_head: bool,
@@ -163,6 +186,7 @@ fn tell(
     let Some(mut entry) = reserve::<ExchangeRecord>() else {
         return;
     };
+    let finished = seen.finished;
     let is_server = state.role == role::SERVER;
     // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
     let record = unsafe { &mut *entry.as_mut_ptr() };
@@ -206,7 +230,7 @@ fn tell(
         state.peer.tgid
     };
     record.status = finished.status;
-    record.protocol = spoken(state, finished);
+    record.protocol = seen.protocol;
     record.method = finished.method;
     record.role = state.role;
     record.why = why;

@@ -182,7 +182,6 @@ fn carriage_returns_alone_end_nothing() {
 fn other_protocols_turn_opaque() {
     for (first, protocol) in [
         ("\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03", "opaque 4"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "opaque 3"),
         ("\x00\x01hello\r\n", "opaque 1"),
         ("\0\0\0\x08\x04\u{d2}\x16\x2f", "opaque 1"),
         ("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "opaque 1"),

@@ -6,7 +6,7 @@ use std::{boxed::Box, format, string::String, vec::Vec};
 use bytemuck::Zeroable;
 
 use super::*;
-use crate::counter::Loss;
+use crate::{counter::Loss, framing::advance};
 
 /// Runs payloads (`>` request, `<` response) in order and tells what came out.
 fn run(parts: &[(char, &str)]) -> Vec<String> {
@@ -147,7 +147,6 @@ fn conversations() {
         &[('>', "\x01\x02hello\r\n"), ('<', "\x03\r\n")],
         &["opaque 1"],
     );
-    check(&[('>', "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")], &["opaque 3"]);
     check(
         &[('>', "PROPFIND /dav HTTP/1.1\r\n\r\n"), ('<', ok)],
         &["_OTHER 200 26+40"],

@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     flow::{Addr, Owner},
-    framing::http2::PATH_WORDS,
+    framing::http2::MAX_SYMBOLS,
 };
 
 /// Values of [`Header::kind`].
@@ -165,23 +165,17 @@ pub struct PathRecord {
     /// Operation hash, see [`crate::counter::OpKey::op`].
     pub op: u64,
     /// Length of the path, bytes.
-    pub len: u16,
-    /// Bytes of `path` that stand before it.
-    pub skip: u8,
-    /// 1 = by Huffman codes (RFC 7541, appendix B).
-    pub huffman: u8,
+    pub len: u32,
     /// Explicit padding.
     pub _pad: [u8; 4],
-    /// The path as it was sent, in whole words; read it by [`PathRecord::path`].
-    pub path: [u8; PATH_WORDS * 8],
+    /// The path, with its query as far as there is room; read it by [`PathRecord::path`].
+    pub path: [u8; MAX_SYMBOLS],
 }
 
 impl PathRecord {
-    /// The path as it was sent.
+    /// The path.
     pub fn path(&self) -> &[u8] {
-        let from = self.skip as usize;
-        let to = from + self.len as usize;
-        self.path.get(from..to).unwrap_or(&[])
+        self.path.get(..self.len as usize).unwrap_or(&[])
     }
 }
 

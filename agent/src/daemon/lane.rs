@@ -13,7 +13,6 @@ use crate::observe::{
     model::{Exchange, FlowItem, VerdictItem},
     operations::OperationNames,
     parties::{Ends, Names, PartyFacts, facts_of_connection, facts_of_exchange},
-    protocol::path_text,
     recent::Recent,
     verdicts::verdict_of,
 };
@@ -99,10 +98,7 @@ impl Lane {
 
     /// Takes up the path of an operation of HTTP/2.
     pub fn take_path(&mut self, record: &PathRecord) {
-        match path_text(record.path(), record.huffman != 0) {
-            Some(path) => self.operations.learn_path(record.op, &path),
-            None => self.unreadable += 1,
-        }
+        self.operations.learn_path(record.op, record.path());
     }
 
     /// Takes a connection's record up; `None` for the end of a local pair that is not shown.

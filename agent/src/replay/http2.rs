@@ -12,7 +12,7 @@ use weir_common::{
     },
 };
 
-use crate::observe::protocol::{fixed_path, path_text};
+use crate::observe::protocol::fixed_path;
 
 /// Streams that found their slot taken, by number.
 #[derive(Default)]
@@ -60,10 +60,8 @@ impl Http2State {
     pub fn keep_path(&mut self) {
         let http2 = &self.http2;
         let bytes: &[u8] = bytemuck::cast_slice(&http2.path);
-        let from = usize::from(http2.path_skip);
-        let path = bytes.get(from..from + usize::from(http2.path_len));
-        if let Some(path) = path.and_then(|path| path_text(path, http2.path_huffman != 0)) {
-            self.paths.insert(http2.path_op, path);
+        if let Some(path) = bytes.get(..http2.path_len as usize) {
+            self.paths.insert(http2.path_op, path.to_vec());
         }
     }
 

@@ -14,7 +14,7 @@ use weir_common::{
     framing::{
         advance,
         http1::{Conversation, Finished, step},
-        http2::{Http2, MAX_PATH_SYMBOLS, Spill, Stream, walk},
+        http2::{Http2, MAX_SYMBOLS, Spill, Stream, walk},
         window::CARRY_BYTES,
     },
 };
@@ -166,7 +166,7 @@ impl Run {
             match code {
                 step::DONE => return self.check(),
                 step::MORE => {}
-                step::NAMED => assert!(usize::from(http2.path_len) <= MAX_PATH_SYMBOLS),
+                step::NAMED => assert!(http2.path_len as usize <= MAX_SYMBOLS),
                 step::EXCHANGE if conversation.protocol == protocol::HTTP2 => {
                     let half = if is_request { &http2.request } else { &http2.response };
                     self.finished.push(half.finished);

@@ -49,8 +49,8 @@ pub struct Talk {
     pub http2: Box<Http2>,
     /// Its streams that found their slot taken.
     pub spill: Table,
-    /// Paths of HTTP/2 that came as text: operation key, bytes, 1 = by Huffman codes.
-    pub paths: Vec<(u64, Vec<u8>, u8)>,
+    /// Paths of HTTP/2 that came as text, with their operation keys.
+    pub paths: Vec<(u64, Vec<u8>)>,
 }
 
 /// Streams of one connection.
@@ -173,10 +173,8 @@ impl Talk {
     fn note_path(&mut self) {
         let http2 = &self.http2;
         let bytes: &[u8] = bytemuck::cast_slice(&http2.path);
-        let from = usize::from(http2.path_skip);
-        let path = &bytes[from..from + usize::from(http2.path_len)];
-        self.paths
-            .push((http2.path_op, path.to_vec(), http2.path_huffman));
+        let path = &bytes[..http2.path_len as usize];
+        self.paths.push((http2.path_op, path.to_vec()));
     }
 
     fn head(&self) -> String {

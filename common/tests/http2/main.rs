@@ -78,8 +78,8 @@ fn run(parts: &[(Side, Vec<u8>)], piece: usize) -> Outcome {
 fn outcome(talk: Talk) -> Outcome {
     assert_eq!(talk.conversation.protocol, protocol::HTTP2);
     let told = |f: &Finished| (f.op, f.status, f.request_bytes, f.response_bytes);
-    let path = |(op, bytes, huffman): &(u64, Vec<u8>, u8)| {
-        let path = text_of(bytes, *huffman != 0);
+    let path = |(op, bytes): &(u64, Vec<u8>)| {
+        let path = String::from_utf8(bytes.clone()).unwrap();
         assert!(*op == op_hash(path.as_bytes()) || *op == stable_hash(path.as_bytes()));
         path
     };
@@ -89,15 +89,6 @@ fn outcome(talk: Talk) -> Outcome {
         open: talk.conversation.outstanding(),
         paths: talk.paths.iter().map(path).collect(),
     }
-}
-
-fn text_of(bytes: &[u8], huffman: bool) -> String {
-    if !huffman {
-        return String::from_utf8(bytes.to_vec()).unwrap();
-    }
-    let mut text = Vec::new();
-    httlib_huffman::decode(bytes, &mut text, httlib_huffman::DecoderSpeed::FiveBits).unwrap();
-    String::from_utf8(text).unwrap()
 }
 
 /// The same whole, by every small piece, and by ones that cut at odd places.

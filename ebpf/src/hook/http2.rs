@@ -10,7 +10,7 @@ use weir_common::{
     flow::role,
     framing::{
         conversation::step,
-        http2::{self, Http2, PATH_WORDS, Spill, Stream, StreamKey},
+        http2::{self, Http2, Spill, Stream, StreamKey, TEXT_WORDS},
     },
 };
 
@@ -26,7 +26,7 @@ use crate::{
 const PASS: i32 = 1;
 
 /// How many parts of steps a run makes: small frames of many streams fill large segments.
-const PARTS: u32 = 8 * STEPS;
+const PARTS: u32 = 4 * STEPS;
 
 /// The streams of one connection in the map of all.
 struct Of {
@@ -153,11 +153,9 @@ pub extern "C" fn weir_path(skb: *mut __sk_buff) -> u32 {
     record.header = header(kind::PATH, unsafe { bpf_ktime_get_ns() });
     record.op = http2.path_op;
     record.len = http2.path_len;
-    record.skip = http2.path_skip;
-    record.huffman = http2.path_huffman;
     record._pad = [0; 4];
-    let words = record.path.as_mut_ptr().cast::<[u64; PATH_WORDS]>();
-    // SAFETY: `path` is 8-aligned within the record (asserted) and holds PATH_WORDS words.
+    let words = record.path.as_mut_ptr().cast::<[u64; TEXT_WORDS]>();
+    // SAFETY: `path` is 8-aligned within the record (asserted) and holds TEXT_WORDS words.
     copy_words(&http2.path, unsafe { &mut *words });
     submit(entry);
     let _ = TOLD.insert(http2.path_op, 1, 0);

@@ -1,6 +1,5 @@
 //! HTTP/2 and gRPC: paths as they were sent, outcomes by name.
 
-use httlib_huffman::DecoderSpeed;
 use weir_common::framing::{
     http1::op_hash,
     http2::outcome::{GRPC, GRPC_MAX, RESET, RESET_MAX, UNTOLD},
@@ -91,20 +90,6 @@ pub fn fixed_path(op: u64) -> Option<&'static str> {
         .find(|path| op_hash(path.as_bytes()) == op)
 }
 
-/// A path as text; `None` if its codes are broken.
-pub fn path_text(bytes: &[u8], huffman: bool) -> Option<Vec<u8>> {
-    if !huffman {
-        return Some(bytes.to_vec());
-    }
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    // What is cut off in mid-code does not matter: the hash tells whether enough is there.
-    match httlib_huffman::decode(bytes, &mut text, DecoderSpeed::FourBits) {
-        Ok(()) => Some(text),
-        Err(_) if text.is_empty() => None,
-        Err(_) => Some(text),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,18 +112,6 @@ mod tests {
                 "{outcome}"
             );
         }
-    }
-
-    #[test]
-    fn paths_raw_and_by_huffman_codes() {
-        assert_eq!(path_text(b"/a", false).as_deref(), Some(&b"/a"[..]));
-        // RFC 7541, appendix C.4.1.
-        let codes = [
-            0xf1, 0xe3, 0xc2, 0xe5, 0xf2, 0x3a, 0x6b, 0xa0, 0xab, 0x90, 0xf4, 0xff,
-        ];
-        let text = path_text(&codes, true);
-        assert_eq!(text.as_deref(), Some(&b"www.example.com"[..]));
-        assert_eq!(path_text(&[0xff, 0xff, 0xff, 0xff], true), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod mysql;
 mod redis;
 mod sql;
 
-pub use http2::{failure, fixed_path, method_of as grpc_method, path_text};
+pub use http2::{failure, fixed_path, method_of as grpc_method};
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
 
 /// What the bytes of an exchange tell.

@@ -29,7 +29,7 @@ pub use frame::{FRAME_HEADER_BYTES, flag, kind};
 pub(in crate::framing) use frame::{begins_connection, begins_server, resumes};
 pub use stream::{Spill, Stream, StreamKey, stream_flag};
 pub use table::{ENTRIES, Field, Table, field};
-pub use value::{MAX_PATH_SYMBOLS, value};
+pub use value::{MAX_SYMBOLS, TEXT_WORDS, value};
 pub use walk::advance;
 
 use super::{
@@ -39,9 +39,6 @@ use super::{
 
 /// Streams that have a slot in the connection's own record.
 pub const SLOTS: usize = 128;
-
-/// Words that hold a path as it was sent: [`MAX_PATH_SYMBOLS`] and where they begin.
-pub const PATH_WORDS: usize = MAX_PATH_SYMBOLS / 8 + 1;
 
 /// Operation key of a request whose path was not seen: no operation has it as its hash.
 pub const UNSEEN_OP: u64 = 1;
@@ -151,14 +148,12 @@ pub struct Http2 {
     pub response: Half,
     /// Open streams, each in the slot of its number.
     pub streams: [Stream; SLOTS],
-    /// The path of the client's block under way, as it was sent, if it came as text.
-    pub path: [u64; PATH_WORDS],
+    /// Where a value is decoded.
+    pub text: [u64; TEXT_WORDS],
+    /// The path of the client's block under way, if it came as text.
+    pub path: [u64; TEXT_WORDS],
     /// Its length, bytes; 0 = it was no text, or could not be read.
-    pub path_len: u16,
-    /// Bytes of the first word that stand before it.
-    pub path_skip: u8,
-    /// 1 = by Huffman codes.
-    pub path_huffman: u8,
+    pub path_len: u32,
     /// Streams that found their slot taken and are kept elsewhere.
     pub spilt: u32,
     /// Requests that HTTP/1 had answered on the connection before its upgrade.

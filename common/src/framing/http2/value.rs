@@ -1,9 +1,9 @@
 //! Values of the fields that matter, as text or by Huffman codes.
 
 use super::{
-    Half, Http2, PATH_WORDS,
+    Http2, Waiting,
     block::add,
-    huffman,
+    huffman, place,
     table::{Field, GRPC_TYPE, UNREAD, field},
 };
 use crate::{
@@ -16,113 +16,126 @@ use crate::{
     },
 };
 
-/// Symbols of a path that count.
-pub const MAX_PATH_SYMBOLS: usize = 128;
+/// Symbols of a value that count.
+pub const MAX_SYMBOLS: usize = 128;
 
-/// What stands in a value.
-struct Text {
-    /// Its first symbols, the first one lowest.
-    first: u64,
-    /// The next ones.
-    second: u64,
-    /// As an operation, see [`Hasher`].
-    op: u64,
-    /// FNV-1a of all its symbols up to the end of the path.
-    exact: u64,
-    /// False if it holds a symbol that is not told here, or too many.
-    whole: bool,
-}
+/// Words that hold them.
+pub const TEXT_WORDS: usize = MAX_SYMBOLS / 8;
 
 /// Reads the value that waits.
 #[inline(always)]
 pub fn value(conversation: &mut Conversation, http2: &mut Http2, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
-    let kind = http2.half_mut(is_request).waiting.kind;
-    if is_request && kind == field::PATH {
-        keep_path(&direction.window, http2);
-    }
-    let half = http2.half_mut(is_request);
-    let text = read(&mut direction.window, half);
-    let value = meaning(half.waiting.kind, &text);
-    let value = direction.window.forget(value as usize) as u64;
-    let entry = Field {
-        kind: half.waiting.kind,
-        value,
-        exact: if text.whole { text.exact } else { UNREAD },
+    let waiting = http2.half_mut(is_request).waiting;
+    let text = decode(&mut direction.window, &waiting, &mut http2.text);
+    let entry = if waiting.kind == field::PATH {
+        if is_request {
+            keep_path(http2, text.len);
+        }
+        path(&mut direction.window, &http2.text, &text)
+    } else {
+        Field {
+            kind: waiting.kind,
+            value: meaning(waiting.kind, http2.text[0], http2.text[1]),
+            exact: 0,
+        }
     };
-    let insert = half.waiting.insert;
-    add(half, &entry, insert);
+    let half = http2.half_mut(is_request);
+    add(half, &entry, waiting.insert);
     half.waiting.kind = field::OTHER;
-    if direction.scan_from < direction.scan_to && half.place == super::place::FRAGMENT {
+    if direction.scan_from < direction.scan_to && half.place == place::FRAGMENT {
         return step::FIELDS;
     }
     step::MORE
 }
 
-/// Keeps a path as it was sent.
+/// Keeps a path for user space.
 #[inline(always)]
-fn keep_path(window: &Window, http2: &mut Http2) {
-    let waiting = &http2.request.waiting;
-    let at = waiting.at as usize;
-    http2.path_len = if waiting.len as usize <= MAX_PATH_SYMBOLS {
-        waiting.len as u16
-    } else {
-        MAX_PATH_SYMBOLS as u16
-    };
-    http2.path_skip = (at & 7) as u8;
-    http2.path_huffman = waiting.huffman;
-    window.copy_words::<PATH_WORDS>(at, &mut http2.path);
+fn keep_path(http2: &mut Http2, len: usize) {
+    http2.path_len = len as u32;
+    let mut word = 0;
+    while word < TEXT_WORDS {
+        http2.path[word] = http2.text[word];
+        word += 1;
+    }
 }
 
-/// Walks over the symbols of the value.
+/// What was decoded.
+struct Text {
+    /// Symbols that are there.
+    len: usize,
+    /// False if there are more, or one that is not told here.
+    whole: bool,
+}
+
+/// Decodes a value. In loops of its own, as all that follows: the verifier explores every path
+/// through a loop in each of its rounds.
 #[inline(always)]
-fn read(window: &mut Window, half: &Half) -> Text {
-    let waiting = &half.waiting;
+fn decode(window: &mut Window, waiting: &Waiting, text: &mut [u64; TEXT_WORDS]) -> Text {
     let (at, huffman) = (waiting.at as usize, waiting.huffman != 0);
-    let bits = (waiting.len as usize).wrapping_mul(8);
-    let mut hasher = Hasher::new();
-    let mut op = 0;
-    let mut exact = FNV_OFFSET;
-    let mut words = [0_u64; 2];
-    let mut whole = true;
+    let bits = window.forget((waiting.len as usize).wrapping_mul(8));
+    text[0] = 0;
+    text[1] = 0;
+    let bytes: &mut [u8; MAX_SYMBOLS] = bytemuck::cast_mut(text);
     let mut bit = 0;
     let mut i = 0;
-    while i <= MAX_PATH_SYMBOLS {
+    while i < MAX_SYMBOLS {
         if bit >= bits {
             break;
         }
         let (symbol, len) = next(window, at, bit, huffman);
-        // The last code is filled up with ones.
-        let fill = huffman && bits.wrapping_sub(bit) < 8;
-        if len == 0 || bit.wrapping_add(len) > bits || i == MAX_PATH_SYMBOLS {
-            whole = fill && i != MAX_PATH_SYMBOLS;
+        if len == 0 || bit.wrapping_add(len) > bits {
             break;
         }
-        if i < 8 {
-            words[0] |= (symbol as u64) << (i * 8);
-        } else if i < 16 {
-            words[1] |= (symbol as u64) << ((i - 8) * 8);
-        }
-        if i == MAX_TARGET_BYTES {
-            op = hasher.finish(!ends_path(symbol));
-        }
-        if !hasher.push(symbol) {
-            break;
-        }
-        hasher.segment = window.forget(hasher.segment as usize) as u64;
-        exact = fnv1a_step(exact, symbol);
+        bytes[i & (MAX_SYMBOLS - 1)] = symbol;
         bit = window.forget(bit.wrapping_add(len));
         i += 1;
     }
-    if op == 0 && whole {
-        op = hasher.finish(false);
-    }
+    // The last code is filled up with ones.
+    let left = bits.wrapping_sub(bit);
     Text {
-        first: words[0],
-        second: words[1],
-        op,
-        exact,
-        whole,
+        len: window.forget(i),
+        whole: left == 0 || huffman && left < 8,
+    }
+}
+
+/// What a path tells: its operation key as [`Hasher`] has it, and the hash of its whole text.
+#[inline(always)]
+fn path(window: &mut Window, text: &[u64; TEXT_WORDS], facts: &Text) -> Field {
+    let bytes: &[u8; MAX_SYMBOLS] = bytemuck::cast_ref(text);
+    let mut exact = FNV_OFFSET;
+    let mut ended = 0;
+    let mut i = 0;
+    while i < MAX_SYMBOLS {
+        if i >= facts.len {
+            break;
+        }
+        let byte = bytes[i & (MAX_SYMBOLS - 1)];
+        if ends_path(byte) {
+            ended = 1;
+            break;
+        }
+        exact = fnv1a_step(exact, byte);
+        i += 1;
+    }
+    let len = window.forget(i);
+    let whole = facts.whole || window.forget(ended) != 0;
+    let mut hasher = Hasher::new();
+    let mut i = 0;
+    while i < MAX_TARGET_BYTES {
+        if i >= len {
+            break;
+        }
+        hasher.push(bytes[i & (MAX_SYMBOLS - 1)]);
+        hasher.segment = window.forget(hasher.segment as usize) as u64;
+        i += 1;
+    }
+    let op = hasher.finish(len > MAX_TARGET_BYTES);
+    let is_read = whole || len > MAX_TARGET_BYTES;
+    Field {
+        kind: field::PATH,
+        value: if is_read { op } else { UNREAD },
+        exact: if whole { exact } else { UNREAD },
     }
 }
 
@@ -149,12 +162,10 @@ const fn text(bytes: &[u8]) -> u64 {
     word
 }
 
-/// [`Field::value`] of a text.
+/// [`Field::value`] of a text, by its first symbols and the next ones.
 #[inline(always)]
-fn meaning(kind: u8, value: &Text) -> u64 {
-    let first = value.first;
+fn meaning(kind: u8, first: u64, second: u64) -> u64 {
     match kind {
-        field::PATH if value.op != 0 => value.op,
         field::METHOD => method_of(first) as u64,
         field::STATUS => decimal(first, 3),
         field::GRPC_STATUS => match decimal(first, if first >> 8 == 0 { 1 } else { 2 }) {
@@ -162,7 +173,7 @@ fn meaning(kind: u8, value: &Text) -> u64 {
             code => code + 1,
         },
         field::CONTENT_TYPE => {
-            let grpc = first == text(b"applicat") && value.second == text(b"ion/grpc");
+            let grpc = first == text(b"applicat") && second == text(b"ion/grpc");
             if grpc { GRPC_TYPE } else { GRPC_TYPE + 1 }
         }
         _ => UNREAD,

@@ -52,6 +52,9 @@ pub fn finish(state: &mut ConnectionState, time_ns: u64) {
         exchange::record(state);
         taken += 1;
     }
+    if state.conversation.ends_in_a_hole() {
+        lost_on(state.edge_id, Loss::SegmentGap as u32, 1);
+    }
     let left = state.conversation.outstanding();
     if left != 0 && state.conversation.opaque == 0 {
         lost_on(state.edge_id, Loss::Unanswered as u32, left);

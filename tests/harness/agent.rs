@@ -111,12 +111,12 @@ impl Agent {
     /// Starts the daemon (again) and waits until it answers.
     ///
     /// # Panics
-    /// If it ends or does not answer within two minutes, which an emulated CPU may need to verify
+    /// If it ends or does not answer within five minutes, which an emulated CPU may need to verify
     /// the programs; shows its log.
     pub fn restart(&mut self) {
         let log = self.folder.path().join("weir.log");
         self.daemon = Some(Process::start_logging(&mut self.command(), log));
-        wait_for("weir status", Duration::from_secs(120), || {
+        wait_for("weir status", Duration::from_secs(300), || {
             let daemon = self.daemon.as_mut().expect("it was just started");
             if let Some(status) = daemon.ended() {
                 panic!("weir run: {status}; its log:\n{}", daemon.log());

@@ -6,7 +6,13 @@ use weir::{
     observe::model::Exchange,
     replay::{ReplayReport, run_records},
 };
-use weir_common::{flow::protocol, framing::mysql::command};
+use weir_common::{
+    flow::protocol,
+    framing::{
+        http1::{MAX_TARGET_BYTES, normalise},
+        mysql::command,
+    },
+};
 
 use crate::{
     all_captures, capture,
@@ -65,30 +71,39 @@ fn place(exchange: &Exchange) -> (String, u64) {
     (exchange.client.addr.clone(), exchange.ts.to_bits())
 }
 
-/// Where the whole capture executes prepared statements of MySQL, and the errors they meet.
-fn executions(name: &str) -> BTreeMap<(String, u64), Option<String>> {
+/// Errors that requests of one place meet; those of a pipeline share it.
+type Errors = BTreeSet<Option<String>>;
+
+/// Where the whole capture may execute prepared statements, and the errors they meet: of MySQL
+/// each is known by its command, of PostgreSQL any request may be one.
+fn executions(name: &str) -> BTreeMap<(String, u64), Errors> {
     let mut is_execution = Vec::new();
     let file = capture(fuller(name));
     run_records(&file[..], &mut |record| {
         let of_mysql = record.protocol == protocol::MYSQL;
-        is_execution.push(of_mysql && record.method == command::EXECUTE);
+        let of_postgres = record.protocol == protocol::POSTGRES;
+        is_execution.push(of_postgres || of_mysql && record.method == command::EXECUTE);
     })
     .unwrap();
     let exchanges = replay(&file).0;
     assert_eq!(exchanges.len(), is_execution.len());
     let executed = exchanges.iter().zip(is_execution).filter(|(_, is)| *is);
-    executed
-        .map(|(exchange, _)| (place(exchange), exchange.error.clone()))
-        .collect()
+    let mut executions: BTreeMap<_, Errors> = BTreeMap::new();
+    for (exchange, _) in executed {
+        let errors = executions.entry(place(exchange)).or_default();
+        errors.insert(exchange.error.clone());
+    }
+    executions
 }
 
 /// The exchanges of HTTP/2 and gRPC in the whole capture, by their places.
-fn streams(name: &str) -> BTreeMap<(String, u64), Exchange> {
+fn streams(name: &str) -> BTreeMap<(String, u64), Vec<Exchange>> {
     let exchanges = replay(&capture(fuller(name))).0.into_iter();
-    let streams = exchanges.filter(|e| matches!(e.protocol.as_str(), "http2" | "grpc"));
+    let mut streams: BTreeMap<_, Vec<Exchange>> = BTreeMap::new();
+    for exchange in exchanges.filter(|e| matches!(e.protocol.as_str(), "http2" | "grpc")) {
+        streams.entry(place(&exchange)).or_default().push(exchange);
+    }
     streams
-        .map(|exchange| (place(&exchange), exchange))
-        .collect()
 }
 
 /// True if everything that is said of a stream is true, though less than the whole capture says:
@@ -96,11 +111,13 @@ fn streams(name: &str) -> BTreeMap<(String, u64), Exchange> {
 fn says_less(found: &Exchange, whole: &Exchange) -> bool {
     // A call whose type is not known is a request of HTTP, and its status that of HTTP.
     let by_type = found.protocol == "http2" && whole.protocol == "grpc";
-    let unnamed = found.operation.ends_with("_UNNAMED") && found.path.is_none();
-    let same_path = found.path.as_ref().is_some_and(|path| {
-        let method = path.strip_prefix('/');
-        whole.path.as_ref() == Some(path) || by_type && method == Some(&whole.operation)
-    });
+    let unnamed = found.operation.ends_with("_UNNAMED");
+    let same_path = by_type && {
+        let path = format!("/{}", whole.operation);
+        let mut out = [0; MAX_TARGET_BYTES + 1];
+        let len = normalise(path.as_bytes(), &mut out);
+        found.operation == format!("POST {}", String::from_utf8_lossy(&out[..len]))
+    };
     let named = found.operation == whole.operation || same_path;
     let has_status = found.status == whole.status || found.status.is_none();
     (unnamed || named) && (has_status || by_type && found.status == Some(200))
@@ -109,22 +126,22 @@ fn says_less(found: &Exchange, whole: &Exchange) -> bool {
 /// What a damaged capture shows and the whole one does not.
 ///
 /// An execution says only the number of its statement. Where weir counts a loss, its preparation
-/// may be what was lost: it is then known by its command alone, with the outcome that it has in
-/// the whole capture or without an answer.
+/// may be what was lost: it is then known as such alone, with the outcome that it has in the whole
+/// capture or without an answer.
 fn invented(name: &str, found: &[Exchange], report: &ReplayReport) -> Vec<String> {
     let possible = possible_facts(name);
     let executions = executions(name);
     let is_nameless_execution = |exchange: &Exchange| {
         let executed = executions.get(&place(exchange));
         let is_unanswered = exchange.error.as_deref() == Some("unanswered");
-        exchange.operation == "EXECUTE"
+        matches!(exchange.operation.as_str(), "EXECUTE" | "_PREPARED")
             && !report.lost.is_empty()
-            && executed.is_some_and(|error| is_unanswered || *error == exchange.error)
+            && executed.is_some_and(|errors| is_unanswered || errors.contains(&exchange.error))
     };
     let streams = streams(name);
     let is_less = |exchange: &Exchange| {
-        let whole = streams.get(&place(exchange));
-        whole.is_some_and(|whole| says_less(exchange, whole))
+        let here = streams.get(&place(exchange));
+        here.is_some_and(|here| here.iter().any(|whole| says_less(exchange, whole)))
     };
     let unknown = found
         .iter()

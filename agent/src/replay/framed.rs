@@ -307,6 +307,8 @@ impl Framed {
         if self.conversation.opaque == 0 {
             let outstanding = self.conversation.outstanding();
             output.lost.add(Loss::Unanswered, outstanding);
+            let unknown = u64::from(self.conversation.ends_in_a_hole());
+            output.lost.add(Loss::SegmentGap, unknown);
             if self.conversation.protocol != protocol::HTTP2 {
                 self.count_open_response(output);
             }

@@ -7,9 +7,10 @@ use weir_common::{
     event::{ExchangeRecord, HEAD_BYTES, exchange_flag},
     framing::{
         conversation::Finished,
-        http1::method,
+        http1::{MAX_TARGET_BYTES, method, normalise},
         http2::{Http2, Spill, Stream},
     },
+    stable_hash,
 };
 
 use crate::observe::protocol::fixed_path;
@@ -60,9 +61,15 @@ impl Http2State {
     pub fn keep_path(&mut self) {
         let http2 = &self.http2;
         let bytes: &[u8] = bytemuck::cast_slice(&http2.path);
-        if let Some(path) = bytes.get(..http2.path_len as usize) {
-            self.paths.insert(http2.path_op, path.to_vec());
-        }
+        let Some(path) = bytes.get(..http2.path_len as usize) else {
+            return;
+        };
+        let mut out = [0; MAX_TARGET_BYTES + 1];
+        let len = normalise(path, &mut out);
+        // A method of gRPC counts as a whole.
+        let whole = stable_hash(path) == http2.path_op;
+        let path = if whole { path } else { &out[..len] };
+        self.paths.insert(http2.path_op, path.to_vec());
     }
 
     /// Writes what is known of the request into its record, in the form of HTTP/1.

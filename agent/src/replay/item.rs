@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use weir_common::{
     event::{ExchangeRecord, exchange_flag},
-    flow::Addr,
+    flow::{Addr, protocol::HTTP1},
     framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
 };
 
@@ -51,7 +51,8 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
             None => operation_of(record, path.as_deref()),
         },
         method: method.map(str::to_owned),
-        path,
+        // Of HTTP/2 only what operations have in common is kept.
+        path: path.filter(|_| record.protocol == HTTP1),
         status: status.filter(|_| record.status != 0),
         error: meaning
             .and_then(|meaning| meaning.error)

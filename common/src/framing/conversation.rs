@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::stream::{Direction, Segment, phase};
+use super::stream::{Direction, Segment, head_flag, phase};
 use crate::{
     counter::Loss,
     event::{ANSWER_BYTES, HEAD_BYTES},
@@ -233,6 +233,13 @@ impl Conversation {
     #[inline(always)]
     pub fn head_skip(&self) -> u16 {
         self.head_from & 7
+    }
+
+    /// True if the connection is one of HTTP/2 whose client said something behind its last known
+    /// stream that was not seen.
+    #[inline(always)]
+    pub fn ends_in_a_hole(&self) -> bool {
+        self.protocol == protocol::HTTP2 && self.request.head_flags & head_flag::LATE != 0
     }
 
     /// Requests that wait for their response.

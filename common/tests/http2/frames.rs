@@ -310,3 +310,17 @@ fn an_upgrade_of_http1_goes_on_as_http2() {
         assert_eq!(talk.conversation.protocol, protocol::HTTP2);
     }
 }
+
+#[test]
+fn a_hole_before_the_first_request_is_counted_but_not_one_of_an_older_connection() {
+    let mut talk = Talk::new();
+    talk.say(Client, &[PREFACE, &settings()].concat());
+    talk.miss(Client, 24);
+    talk.say(Client, &get(5));
+    assert_eq!(talk.lost, 2);
+    let mut talk = Talk::midstream();
+    talk.say(Client, &frame(6, 0, 0, &[0; 8]));
+    talk.miss(Client, 12);
+    talk.say(Client, &get(1001));
+    assert_eq!(talk.lost, 0);
+}

@@ -123,8 +123,10 @@ pub struct Half {
     pub promise: u8,
     /// 1 = segments were missed since the greatest stream began.
     pub gap: u8,
+    /// 1 = the connection is older than its observer.
+    pub late: u8,
     /// Explicit padding.
-    pub _pad: [u8; 3],
+    pub _pad: [u8; 2],
     /// See [`Waiting`].
     pub waiting: Waiting,
     /// See [`Block`].

@@ -13,7 +13,7 @@ use crate::{
     flow::protocol,
     framing::{
         conversation::{Conversation, Step, lost, more, step},
-        stream::phase,
+        stream::{head_flag, phase},
         window::{CARRY_BYTES, DATA_BYTES, Load},
     },
 };
@@ -155,7 +155,11 @@ fn takes_up(
         return false;
     }
     direction.phase = phase::START_LINE;
-    http2.half_mut(is_request).place = place::FRAME;
+    let half = http2.half_mut(is_request);
+    half.place = place::FRAME;
+    if half.gap == 0 {
+        half.late = 1;
+    }
     true
 }
 
@@ -345,7 +349,9 @@ pub(super) fn end_block<S: Spill>(
     if code != 0 && code != UNREAD {
         stream.grpc_status = code as u8;
     }
-    if grpc {
+    if grpc && stream.flags & stream_flag::GRPC == 0 {
+        // The request did not say so, and has the key of a path of HTTP.
+        stream.op = UNSEEN_OP;
         stream.flags |= stream_flag::GRPC;
     }
     if ends {
@@ -367,10 +373,13 @@ fn begin_stream<S: Spill>(
     if half.latest == 0 {
         http2.before = conversation.answered;
     }
-    let passed = id.wrapping_sub(half.latest) >> 1;
-    let missed = half.gap != 0 && half.latest != 0 && passed > 1;
+    // The first stream is 1, the next one 3.
+    let passed = id.wrapping_sub(half.latest).wrapping_add(1) >> 1;
+    let is_late = half.latest == 0 && half.late != 0;
+    let missed = half.gap != 0 && !is_late && passed > 1;
     half.latest = id;
     half.gap = 0;
+    conversation.request.head_flags = 0;
     let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
     let path = if grpc {
         half.block.exacts[field::PATH as usize]
@@ -633,7 +642,8 @@ fn lose(
     spoil(half);
     half.spoilt = 0;
     if is_request && behind_a_hole {
-        // The number of the next stream tells what was lost.
+        // The number of the next stream tells what was lost, or the end of the connection.
+        conversation.request.head_flags = head_flag::LATE;
         return step::MORE;
     }
     lost(conversation, is_request, reason, 1)

@@ -78,7 +78,7 @@ pub mod outcome {
         /// UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
         const OF_THE_SERVER: u32 = 1 << 2 | 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15;
         const CANCEL: u16 = 8;
-        if status >= GRPC && status <= GRPC_MAX {
+        if (GRPC..=GRPC_MAX).contains(&status) {
             let code = status - GRPC;
             return code < 32 && OF_THE_SERVER & (1 << code) != 0;
         }

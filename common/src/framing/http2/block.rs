@@ -1,9 +1,10 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    Half, Http2, Spill, flag, place,
+    Half, Http2, Spill,
+    exchange::end_block,
+    flag, place,
     table::{Field, UNREAD, field, kind_of_name},
-    walk::end_block,
 };
 use crate::framing::{
     conversation::{Conversation, Step, step},
@@ -213,9 +214,9 @@ fn named(window: &Window, at: u32, len: u32) -> u8 {
         return field::OTHER;
     }
     let (first, second) = if len < 8 {
-        (first & !(u64::MAX << (len * 8 & 63)), 0)
+        (first & !(u64::MAX << ((len * 8) & 63)), 0)
     } else {
-        (first, second & !(u64::MAX << ((len - 8) * 8 & 63)))
+        (first, second & !(u64::MAX << (((len - 8) * 8) & 63)))
     };
     kind_of_name(first, second)
 }

@@ -76,7 +76,7 @@ impl Header {
         match self.kind {
             kind::DATA | kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => on_stream,
             kind::RST_STREAM => on_stream && self.len == 4,
-            kind::SETTINGS => !on_stream && self.len % 6 == 0,
+            kind::SETTINGS => !on_stream && self.len.is_multiple_of(6),
             kind => kind <= GREATEST_KIND,
         }
     }

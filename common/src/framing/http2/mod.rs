@@ -15,6 +15,7 @@
 //! ```
 
 mod block;
+mod exchange;
 mod frame;
 mod huffman;
 mod stream;

@@ -1,0 +1,255 @@
+//! Requests and their ends: what a complete block, a last frame or a reset mean for their stream.
+
+use super::{
+    Http2, Spill, Stream, UNSEEN_OP, flag, outcome, place, stream_flag,
+    table::{GRPC_TYPE, UNREAD, field},
+};
+use crate::{
+    counter::Loss,
+    flow::protocol,
+    framing::conversation::{Conversation, Step, lost, more, step},
+};
+
+/// Error codes of RST_STREAM (RFC 9113, section 7).
+mod error {
+    pub const REFUSED_STREAM: u32 = 7;
+    pub const CANCEL: u32 = 8;
+    pub const ENHANCE_YOUR_CALM: u32 = 11;
+    pub const INADEQUATE_SECURITY: u32 = 12;
+}
+
+/// The stream with this number, if it is open.
+#[inline(always)]
+pub(super) fn find<'a, S: Spill>(
+    http2: &'a mut Http2,
+    spill: &'a mut S,
+    id: u32,
+) -> Option<&'a mut Stream> {
+    if http2.slot_mut(id).id == id {
+        return Some(http2.slot_mut(id));
+    }
+    if http2.spilt == 0 {
+        return None;
+    }
+    spill.get(id)
+}
+
+/// A block is complete: what it tells belongs to its stream, which it may begin or end.
+#[inline(always)]
+pub(super) fn end_block<S: Spill>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+) -> Step {
+    let half = http2.half_mut(is_request);
+    half.place = place::FRAME;
+    half.spoilt = 0;
+    let (id, bytes) = (half.stream, half.block.bytes);
+    half.block.bytes = 0;
+    if half.promise != 0 {
+        return more(conversation.direction_mut(is_request));
+    }
+    if is_request && id > half.latest && id & 1 == 1 {
+        return begin_stream(conversation, http2, spill, id, bytes);
+    }
+    let ends = half.flags & flag::END_STREAM != 0 && !is_request;
+    let status = half.block.values[field::STATUS as usize];
+    let code = half.block.values[field::GRPC_STATUS as usize];
+    let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
+    let time_ns = half.block.time_ns;
+    let Some(stream) = find(http2, spill, id) else {
+        if ends {
+            return end_stream(conversation, http2, spill, false, 0);
+        }
+        return more(conversation.direction_mut(is_request));
+    };
+    if is_request {
+        stream.request_bytes += bytes;
+        return more(&conversation.request);
+    }
+    stream.response_bytes += bytes;
+    if stream.responded_ns == 0 {
+        stream.responded_ns = time_ns;
+    }
+    if status != 0 && status != UNREAD {
+        stream.status = status as u16;
+    }
+    if code != 0 && code != UNREAD {
+        stream.grpc_status = code as u8;
+    }
+    if grpc && stream.flags & stream_flag::GRPC == 0 {
+        // The request did not say so, and has the key of a path of HTTP.
+        stream.op = UNSEEN_OP;
+        stream.flags |= stream_flag::GRPC;
+    }
+    if ends {
+        return end_stream(conversation, http2, spill, false, 0);
+    }
+    more(&conversation.response)
+}
+
+/// A request's first block is complete.
+#[inline(always)]
+fn begin_stream<S: Spill>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    id: u32,
+    bytes: u64,
+) -> Step {
+    let half = &mut http2.request;
+    if half.latest == 0 {
+        http2.before = conversation.answered;
+    }
+    // The first stream is 1, the next one 3.
+    let passed = id.wrapping_sub(half.latest).wrapping_add(1) >> 1;
+    let is_late = half.latest == 0 && half.late != 0;
+    let missed = half.gap != 0 && !is_late && passed > 1;
+    half.latest = id;
+    half.gap = 0;
+    conversation.request.head_flags = 0;
+    let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
+    let path = if grpc {
+        half.block.exacts[field::PATH as usize]
+    } else {
+        half.block.values[field::PATH as usize]
+    };
+    let method = half.block.values[field::METHOD as usize];
+    let (offset, started_ns) = (half.block.offset, half.block.time_ns);
+    let op = if path == 0 || path == UNREAD {
+        UNSEEN_OP
+    } else {
+        path
+    };
+    http2.path_op = op;
+    conversation.asked += 1;
+    let slot = http2.slot_mut(id);
+    let free = slot.id == 0;
+    if free {
+        slot.op = op;
+        slot.offset = offset;
+        slot.started_ns = started_ns;
+        slot.responded_ns = 0;
+        slot.request_bytes = bytes;
+        slot.response_bytes = 0;
+        slot.status = 0;
+        slot.grpc_status = 0;
+        slot.method = method as u8;
+        slot.flags = grpc as u8 * stream_flag::GRPC;
+        slot.id = id;
+    } else {
+        http2.spilt += 1;
+        spill.insert(&Stream {
+            op,
+            offset,
+            started_ns,
+            responded_ns: 0,
+            request_bytes: bytes,
+            response_bytes: 0,
+            id,
+            status: 0,
+            grpc_status: 0,
+            method: method as u8,
+            flags: grpc as u8 * stream_flag::GRPC,
+            _pad: [0; 7],
+        });
+    }
+    if missed {
+        // Stream numbers ascend by two: they tell how many requests the hole has swallowed.
+        return lost(conversation, true, Loss::SegmentGap, passed as u64 - 1);
+    }
+    if http2.path_len != 0 && op != UNSEEN_OP {
+        return step::NAMED;
+    }
+    more(&conversation.request)
+}
+
+/// The stream of the frame under way has ended, by a reset if there is a status: its exchange, if
+/// its request was seen.
+#[inline(always)]
+pub(super) fn end_stream<S: Spill>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+    reset: u16,
+) -> Step {
+    let id = http2.half_mut(is_request).stream;
+    let latest = http2.request.latest;
+    let time_ns = conversation.direction_mut(is_request).segment.time_ns;
+    let spilt = http2.slot_mut(id).id != id;
+    let Some(found) = find(http2, spill, id) else {
+        // Reset before, or its request is older than weir; else it was missed.
+        if !is_request && id > latest && id & 1 == 1 && latest != 0 {
+            return lost(conversation, false, Loss::OrphanResponse, 1);
+        }
+        return more(conversation.direction_mut(is_request));
+    };
+    let stream = *found;
+    // At once: the other direction may end it at this very moment.
+    found.id = 0;
+    if spilt {
+        http2.spilt -= 1;
+        spill.remove(id);
+    }
+    let half = http2.half_mut(is_request);
+    let finished = &mut half.finished;
+    let grpc = stream.flags & stream_flag::GRPC != 0;
+    finished.ordinal = 0;
+    finished.op = stream.op;
+    finished.offset = stream.offset;
+    finished.started_ns = stream.started_ns;
+    finished.responded_ns = stream.responded_ns;
+    finished.ended_ns = time_ns;
+    finished.request_bytes = stream.request_bytes;
+    finished.response_bytes = stream.response_bytes;
+    finished.status = status_of(&stream, grpc, reset);
+    finished.method = if grpc { 0 } else { stream.method };
+    finished.until_close = 0;
+    finished.protocol = if grpc {
+        protocol::GRPC
+    } else {
+        protocol::HTTP2
+    };
+    half.ended += 1;
+    // The other direction may write its own sum at this moment; the next end writes both again.
+    let ended = http2.request.ended + http2.response.ended;
+    conversation.answered = http2.before.wrapping_add(ended);
+    step::EXCHANGE
+}
+
+/// How a stream ended.
+#[inline(always)]
+fn status_of(stream: &Stream, grpc: bool, reset: u16) -> u16 {
+    if grpc {
+        return match (stream.grpc_status, reset) {
+            (0, 0) => outcome::UNTOLD,
+            (0, reset) => outcome::GRPC + grpc_of_reset((reset - outcome::RESET) as u32),
+            (status, _) => outcome::GRPC + (status as u16 - 1),
+        };
+    }
+    match (reset, stream.status) {
+        (0, 0) => outcome::UNTOLD,
+        (0, status) => status,
+        (reset, _) => reset,
+    }
+}
+
+/// The status that clients of gRPC make of an error code of HTTP/2
+/// (gRPC over HTTP/2, "HTTP2 Transport Mapping").
+#[inline(always)]
+fn grpc_of_reset(code: u32) -> u16 {
+    const CANCELLED: u16 = 1;
+    const PERMISSION_DENIED: u16 = 7;
+    const RESOURCE_EXHAUSTED: u16 = 8;
+    const INTERNAL: u16 = 13;
+    const UNAVAILABLE: u16 = 14;
+    match code {
+        error::CANCEL => CANCELLED,
+        error::REFUSED_STREAM => UNAVAILABLE,
+        error::ENHANCE_YOUR_CALM => RESOURCE_EXHAUSTED,
+        error::INADEQUATE_SECURITY => PERMISSION_DENIED,
+        _ => INTERNAL,
+    }
+}

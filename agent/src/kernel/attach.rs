@@ -150,6 +150,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of MySQL and MariaDB",
     ),
     hook(
+        "postgresql",
+        "weir_postgres",
+        Kind::Reader(protocol::POSTGRES),
+        release(5, 10),
+        "exchanges of PostgreSQL",
+    ),
+    hook(
         "redis",
         "weir_redis",
         Kind::Reader(protocol::REDIS),

@@ -112,11 +112,10 @@ impl OperationNames {
 
     /// Learns a name that a protocol's reader found, unless it is known or of another operation.
     pub fn learn_meaning(&mut self, key: OperationKey, meaning: &Meaning) {
-        if key.op != meaning.op {
-            return;
+        if key.op == meaning.op {
+            self.learn_name(key, &meaning.operation);
         }
-        self.learn_name(key, &meaning.operation);
-        if let Some((op, name)) = &meaning.prepares {
+        for (op, name) in &meaning.others {
             self.learn_name(OperationKey { op: *op, ..key }, name);
         }
     }

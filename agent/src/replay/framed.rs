@@ -276,7 +276,7 @@ impl Framed {
         let head = self
             .heads
             .iter()
-            .find(|head| head.ordinal == finished.ordinal);
+            .find(|head| head.offset == finished.offset);
         let response = &self.conversation.response;
         let expected = head.and_then(|head| head.ack);
         let misplaced = began.after_hole

@@ -16,8 +16,8 @@ use super::packet::End;
 
 /// First bytes of a request.
 pub(super) struct Head {
-    /// Which request of the connection this is, from 1.
-    pub ordinal: u64,
+    /// Where it begins in the client's stream.
+    pub offset: u64,
     /// Sequence number up to which the client had received the server's stream when it asked.
     pub ack: Option<u32>,
     bytes: [u8; HEAD_BYTES],
@@ -42,7 +42,7 @@ pub(super) type Heads = VecDeque<Head>;
 
 /// Takes over the head of the request that was just read, up to its empty line.
 pub(super) fn keep_head(heads: &mut Heads, conversation: &Conversation, ack: Option<u32>) {
-    heads.retain(|head| head.ordinal > conversation.answered);
+    heads.retain(|head| waits(conversation, head.offset));
     if conversation.head_ordinal != conversation.asked || heads.len() >= MAX_PENDING {
         return;
     }
@@ -58,13 +58,19 @@ pub(super) fn keep_head(heads: &mut Heads, conversation: &Conversation, ack: Opt
         head_len(kept)
     };
     let mut head = Head {
-        ordinal: conversation.asked,
+        offset: conversation.request.message_start,
         ack,
         bytes: [0; HEAD_BYTES],
         len: len as u16,
     };
     head.bytes[..len].copy_from_slice(&kept[..len]);
     heads.push_back(head);
+}
+
+/// True if the request that begins at this offset is remembered and not answered.
+fn waits(conversation: &Conversation, offset: u64) -> bool {
+    let mut pending = conversation.pending.iter();
+    pending.any(|pending| pending.ordinal > conversation.answered && pending.offset == offset)
 }
 
 /// Length of a head with its empty line, or all of it if that line is further on.
@@ -143,11 +149,9 @@ pub(super) fn record(
         record.answer_len = conversation.answer_len;
         record.answer_skip = conversation.answer_skip as u8;
     }
-    while heads.front().is_some_and(|h| h.ordinal < finished.ordinal) {
-        heads.pop_front();
-    }
-    if heads.front().is_some_and(|h| h.ordinal == finished.ordinal)
-        && let Some(head) = heads.pop_front()
+    if finished.started_ns != 0
+        && let Some(at) = heads.iter().position(|h| h.offset == finished.offset)
+        && let Some(head) = heads.remove(at)
     {
         record.flags |= exchange_flag::HAS_HEAD;
         record.head[..HEAD_BYTES].copy_from_slice(&head.bytes);

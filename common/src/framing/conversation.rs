@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::stream::{Direction, Segment, head_flag, phase};
+use super::{
+    postgres,
+    stream::{Direction, Segment, head_flag, phase},
+};
 use crate::{
     counter::Loss,
     event::{ANSWER_BYTES, HEAD_BYTES},
@@ -100,6 +103,8 @@ pub struct Conversation {
     pub statements: [Statement; STATEMENTS],
     /// Operation key of the text that was prepared last; 0 = none.
     pub latest_prepared: u64,
+    /// What PostgreSQL's reader remembers.
+    pub postgres: postgres::Memory,
 }
 
 /// A request with its complete response.

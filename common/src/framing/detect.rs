@@ -3,7 +3,7 @@
 use super::{
     conversation::Conversation,
     http2::{self, FRAME_HEADER_BYTES},
-    line, mysql, redis,
+    line, mysql, postgres, redis,
     stream::phase,
     window::Window,
 };
@@ -38,6 +38,9 @@ pub(super) fn detect(
         if http2::resumes(window, from, to, whole) {
             return protocol::HTTP2;
         }
+        if postgres::resumed_evidence(window, from, to) == protocol::POSTGRES {
+            return protocol::POSTGRES;
+        }
         return mysql::evidence(window, from, to);
     }
     code
@@ -61,6 +64,9 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
 fn request(window: &mut Window, from: usize, to: usize) -> u8 {
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
+    }
+    if window.byte(from) == 0 {
+        return postgres::startup_evidence(window, from, to);
     }
     protocol::TCP
 }

@@ -20,11 +20,14 @@ pub mod means {
     pub const END: u32 = 2;
     /// Not part of any exchange: passed over.
     pub const ASIDE: u32 = 4;
-    /// From here on nothing can be framed (TLS, compression, a tunnel).
+    /// From here on nothing can be framed (TLS, compression, a tunnel); with [`END`], from the end
+    /// of this message on.
     pub const OPAQUE: u32 = 8;
     /// The message under way stands alone: a request without an answer, or what the server sends
     /// unasked.
     pub const ALONE: u32 = 16;
+    /// The message ends where the frame begins, which is read again: one frame may end several.
+    pub const BEFORE: u32 = 128;
 }
 
 /// What a protocol makes of the bytes at a frame's beginning.
@@ -179,7 +182,7 @@ fn act(
     let code = conversation.protocol;
     let direction = conversation.direction_mut(is_request);
     let resync = direction.phase == phase::RESYNC;
-    if frame.means & means::OPAQUE != 0 {
+    if frame.means & (means::OPAQUE | means::END) == means::OPAQUE {
         conversation.turn_opaque(code);
         return step::DONE;
     }
@@ -196,11 +199,36 @@ fn act(
     let start = direction
         .next
         .wrapping_sub((CARRY_BYTES as u64).wrapping_sub(from as u64));
+    if frame.means & means::BEFORE != 0 {
+        return end_before(conversation, is_request, start, from, to);
+    }
     direction.carry_len = 0;
     direction.next = start.wrapping_add(frame.len);
     if frame.means & means::ASIDE != 0 {
         return more(direction);
     }
+    go_on(conversation, is_request, start, from, to);
+    let direction = conversation.direction_mut(is_request);
+    if frame.means & means::ALONE != 0 {
+        direction.head_flags |= head_flag::ALONE;
+    }
+    if frame.means & means::END == 0 {
+        return more(direction);
+    }
+    direction.phase = phase::BODY;
+    if direction.segment.end < direction.next {
+        return step::DONE;
+    }
+    if frame.means & means::OPAQUE != 0 {
+        conversation.turn_opaque(code);
+    }
+    end_message(conversation, is_request)
+}
+
+/// A frame that begins at this offset begins a message, or goes on with one.
+#[inline(always)]
+fn go_on(conversation: &mut Conversation, is_request: bool, start: u64, from: usize, to: usize) {
+    let direction = conversation.direction_mut(is_request);
     if begins(direction) {
         direction.head_flags |= head_flag::IN_MESSAGE;
         direction.message_start = start;
@@ -214,18 +242,25 @@ fn act(
     if !is_request {
         note_failure(conversation, from, to);
     }
+}
+
+/// A message ends where the frame under the reader begins: the frame stays unread.
+#[inline(always)]
+fn end_before(
+    conversation: &mut Conversation,
+    is_request: bool,
+    start: u64,
+    from: usize,
+    to: usize,
+) -> Step {
+    go_on(conversation, is_request, start, from, to);
     let direction = conversation.direction_mut(is_request);
-    if frame.means & means::ALONE != 0 {
-        direction.head_flags |= head_flag::ALONE;
-    }
-    if frame.means & means::END == 0 {
-        return more(direction);
-    }
-    direction.phase = phase::BODY;
-    if direction.segment.end < direction.next {
-        return step::DONE;
-    }
-    end_message(conversation, is_request)
+    // Where reading goes on: behind what is carried of the frame.
+    let next = direction.next;
+    direction.next = start;
+    let step = end_message(conversation, is_request);
+    conversation.direction_mut(is_request).next = next;
+    step
 }
 
 /// Keeps the first bytes of the frame that says that a request failed.

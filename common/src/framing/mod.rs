@@ -21,6 +21,7 @@ pub mod http2;
 mod line;
 pub mod mysql;
 pub mod operation;
+pub mod postgres;
 pub mod redis;
 pub mod sql;
 pub mod stream;
@@ -43,6 +44,9 @@ pub fn advance<L: window::Load>(
         // Its caller walks it, see below.
         protocol::HTTP2 => conversation::step::DONE,
         protocol::MYSQL => frames::advance::<mysql::Mysql, L>(conversation, is_request, bytes),
+        protocol::POSTGRES => {
+            frames::advance::<postgres::Postgres, L>(conversation, is_request, bytes)
+        }
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),
     }

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, mysql::Mysql, redis::Redis},
+    framing::{conversation::step, frames, mysql::Mysql, postgres::Postgres, redis::Redis},
 };
 
 use crate::{
@@ -109,4 +109,5 @@ macro_rules! reader {
 }
 
 reader!(weir_mysql, weir_mysql_in, weir_mysql_out, Mysql);
+reader!(weir_postgres, weir_postgres_in, weir_postgres_out, Postgres);
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);

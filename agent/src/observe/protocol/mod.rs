@@ -5,6 +5,7 @@
 
 mod http2;
 mod mysql;
+mod postgres;
 mod redis;
 mod sql;
 
@@ -20,8 +21,9 @@ pub struct Meaning {
     pub operation: String,
     /// Kind of failure, as the server says it.
     pub error: Option<String>,
-    /// Hash and name of the operation that this one prepares: its requests say only a number.
-    pub prepares: Option<(u64, String)>,
+    /// Hashes and names of operations that are known by something else from here on (a prepared
+    /// statement's requests say only a number), or whose own first bytes may never be at hand.
+    pub others: Vec<(u64, String)>,
 }
 
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
@@ -29,6 +31,7 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
         protocol::GRPC => Some(http2::read(record.op, record.head())),
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
+        protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         _ => None,
     }

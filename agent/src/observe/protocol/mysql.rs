@@ -64,7 +64,7 @@ fn statement(kind: u8, packet: &[u8], is_cut: bool) -> Meaning {
     Meaning {
         op: prepare_op(op),
         operation: format!("PREPARE {executed}"),
-        prepares: Some((op, executed)),
+        others: vec![(op, executed)],
         ..Meaning::default()
     }
 }
@@ -165,9 +165,9 @@ mod tests {
         let text = b"SELECT * FROM orders WHERE id = ?";
         let meaning = read(&packet(0, &[b"\x16", &text[..]].concat()), b"");
         let executed = (op_hash_of(text), "SELECT orders".to_owned());
-        assert_eq!(meaning.prepares, Some(executed));
+        assert_eq!(meaning.others, [executed]);
         let direct = read(&packet(0, &[b"\x03", &text[..]].concat()), b"");
-        assert_eq!((direct.op, direct.prepares), (op_hash_of(text), None));
+        assert_eq!((direct.op, direct.others), (op_hash_of(text), Vec::new()));
         assert_ne!(direct.op, meaning.op);
     }
 

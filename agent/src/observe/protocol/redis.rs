@@ -12,7 +12,7 @@ pub fn read(head: &[u8], answer: &[u8]) -> Meaning {
         op: op_hash(name),
         operation,
         error: error(answer),
-        prepares: None,
+        others: Vec::new(),
     }
 }
 

@@ -153,6 +153,39 @@ fn mysql() {
 }
 
 #[test]
+fn postgres() {
+    let (exchanges, report) = replay(&capture("postgres.pcap"));
+    let found: Vec<String> = exchanges
+        .iter()
+        .map(|exchange| {
+            assert_eq!(exchange.protocol, "postgresql");
+            let error = exchange.error.as_deref().unwrap_or("-");
+            format!("{} {error}", exchange.operation)
+        })
+        .collect();
+    let mut expected = vec![
+        "CONNECT -",
+        "DROP TABLE orders -",
+        "CREATE TABLE orders -",
+        "INSERT orders -",
+        "INSERT orders -",
+        "INSERT orders -",
+        "SELECT orders 42703",
+        "SELEKT 42601",
+        "INSERT orders 23505",
+        "SELECT missing 42P01",
+        "SELECT 22012",
+        "PREPARE SELECT orders -",
+    ];
+    // Three times as prepared, and twelve in a pipeline.
+    expected.extend(["SELECT orders -"; 15]);
+    expected.extend(["SELECT -", "SELECT -", "SELECT 42883"]);
+    expected.extend(["SELECT pipeline_aborted"; 2]);
+    assert_eq!(found, expected);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+}
+
+#[test]
 fn http2() {
     let mut expected = vec![
         "GET /users/* 200",

@@ -128,5 +128,17 @@ $enter mariadbd --no-defaults --user=root --datadir="$work/mysql" --socket="$wor
 for _ in $(seq 100); do [ -e "$work/mysql.sock" ] && break; sleep 0.1; done
 record mysql.pcap "-i lo tcp port 3306" \
   inside "$here/../../target/venv/bin/python" "$here/../servers/mysql_client.py" 127.0.0.1 3306 few
+# PostgreSQL, with psycopg; it refuses to run as root.
+bin=$(ls -d /usr/lib/postgresql/*/bin | head -1)
+mkdir "$work/postgres"
+chown postgres "$work/postgres"
+server=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+"${server[@]}" "$bin/initdb" --auth=trust --no-sync --username=postgres --pgdata="$work/postgres/data" \
+  > "$work/postgres.log"
+$enter "${server[@]}" "$bin/postgres" -D "$work/postgres/data" -h 127.0.0.1 -p 5432 \
+  -k "$work/postgres" 2>> "$work/postgres.log" & started+=($!)
+for _ in $(seq 100); do [ -e "$work/postgres/.s.PGSQL.5432" ] && break; sleep 0.1; done
+record postgres.pcap "-i lo tcp port 5432" \
+  inside "$here/../../target/venv/bin/python" "$here/../servers/postgres_client.py" 127.0.0.1 5432 few
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

@@ -6,6 +6,7 @@ pub mod h2load;
 pub mod mysql;
 pub mod nghttpd;
 pub mod nginx;
+pub mod postgres;
 pub mod python;
 pub mod redis;
 pub mod wrk;

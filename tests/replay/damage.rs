@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir::{
-    observe::model::Exchange,
+    observe::{model::Exchange, operations::OTHER},
     replay::{ReplayReport, run_records},
 };
 use weir_common::{
@@ -134,10 +134,16 @@ fn invented(name: &str, found: &[Exchange], report: &ReplayReport) -> Vec<String
     let is_nameless_execution = |exchange: &Exchange| {
         let executed = executions.get(&place(exchange));
         let is_unanswered = exchange.error.as_deref() == Some("unanswered");
-        matches!(exchange.operation.as_str(), "EXECUTE" | "_PREPARED")
+        let nameless = ["EXECUTE", "_PREPARED", "_UNNAMED"];
+        nameless.contains(&exchange.operation.as_str())
             && !report.lost.is_empty()
             && executed.is_some_and(|errors| is_unanswered || errors.contains(&exchange.error))
     };
+    // Requests behind too many that wait are counted, and what they were is a loss that is told.
+    let others = found.iter().filter(|exchange| exchange.operation == OTHER);
+    let too_deep = report.lost.get("pipeline_depth").copied().unwrap_or(0);
+    let are_told = others.count() as u64 <= too_deep;
+    let is_too_deep = |exchange: &Exchange| are_told && exchange.operation == OTHER;
     let streams = streams(name);
     let is_less = |exchange: &Exchange| {
         let here = streams.get(&place(exchange));
@@ -147,6 +153,7 @@ fn invented(name: &str, found: &[Exchange], report: &ReplayReport) -> Vec<String
         .iter()
         .filter(|exchange| !possible.contains(&words(exchange)))
         .filter(|exchange| !is_less(exchange))
+        .filter(|exchange| !is_too_deep(exchange))
         .filter(|exchange| !is_nameless_execution(exchange));
     unknown.map(words).collect()
 }

@@ -10,6 +10,7 @@ use crate::{
     framing::{
         conversation::Conversation,
         frames::{Frame, begins, means, outcome},
+        window::Window,
     },
 };
 
@@ -60,7 +61,7 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
         return Frame::BAD;
     }
     if begins(&conversation.response) {
-        if is_aside(conversation, header.kind) {
+        if is_aside(conversation, header.kind, from) {
             return header.frame(means::ASIDE);
         }
         conversation.response.status = outcome::OK;
@@ -90,15 +91,21 @@ fn encryption(conversation: &mut Conversation, answer: u8) -> Frame {
 
 /// True for what a server may say between two answers.
 #[inline(always)]
-fn is_aside(conversation: &Conversation, kind: u8) -> bool {
+fn is_aside(conversation: &Conversation, kind: u8, from: usize) -> bool {
     let is_idle = conversation.asked == conversation.answered && begins(&conversation.request);
     match kind {
         server::NOTIFICATION | server::PARAMETER => true,
         server::NOTICE => is_idle || is_closing(conversation),
-        // The server ends the connection.
-        server::ERROR => is_idle,
+        // The server ends the connection. Another error answers what was not seen.
+        server::ERROR => is_idle && is_fatal(&conversation.response.window, from),
         _ => false,
     }
+}
+
+/// True for an ErrorResponse of the severity FATAL, its first field, in the server's language.
+#[inline(always)]
+fn is_fatal(window: &Window, from: usize) -> bool {
+    window.u64_at(from.wrapping_add(HEADER_BYTES)) << 16 == u64::from_le_bytes(*b"\0\0SFATAL")
 }
 
 /// True between the last answer of a batch and the server's readiness.

@@ -186,33 +186,42 @@ pub(super) struct Names {
 /// Reads one name, or two, each up to its zero.
 #[inline(always)]
 pub(super) fn names(window: &mut Window, at: usize, to: usize, count: usize) -> Names {
-    let mut first = FNV_OFFSET;
-    let mut hash = FNV_OFFSET;
-    let mut left = count;
-    let mut i = 0;
-    while i < NAMES_BYTES {
-        if at + i >= to {
-            break;
-        }
-        let byte = window.byte(at + i);
-        i += 1;
-        if byte != 0 {
-            hash = fnv1a_step(hash, byte);
-            continue;
-        }
-        left = window.forget(left.wrapping_sub(1));
-        if left == 0 {
-            break;
-        }
-        first = hash;
-        hash = window.forget(FNV_OFFSET as usize) as u64;
-    }
-    let read = window.forget(i);
-    let left = window.forget(left);
+    let most = at.wrapping_add(NAMES_BYTES);
+    let limit = window.forget(if to < most { to } else { most });
+    let end = window.find(0, at, limit);
+    let first = hash_of(window, at, end);
+    let (last, end) = if count == 1 {
+        (first, end)
+    } else {
+        let next = window.forget(end.wrapping_add(1));
+        let end = if next < limit {
+            window.find(0, next, limit)
+        } else {
+            limit
+        };
+        let end = window.forget(end);
+        (hash_of(window, next, end), end)
+    };
+    let is_whole = end < limit;
     Names {
         first,
-        last: hash,
-        end: if left == 0 { at + read } else { 0 },
-        is_long: left != 0 && read >= NAMES_BYTES,
+        last,
+        end: window.forget(if is_whole { end.wrapping_add(1) } else { 0 }),
+        is_long: !is_whole && limit == most,
     }
+}
+
+/// Hash of the bytes between two positions.
+#[inline(always)]
+fn hash_of(window: &mut Window, from: usize, to: usize) -> u64 {
+    let mut hash = FNV_OFFSET;
+    let mut i = 0;
+    while i < NAMES_BYTES {
+        if from.wrapping_add(i) >= to {
+            break;
+        }
+        hash = fnv1a_step(hash, window.byte(from.wrapping_add(i)));
+        i += 1;
+    }
+    window.forget(hash as usize) as u64
 }

@@ -236,12 +236,12 @@ fn text(conversation: &mut Conversation, from: usize, at: usize, to: usize) -> F
         return part(from, at, 0);
     }
     let end = at.wrapping_add(memory.text_left as usize);
-    end_text(conversation, walk.key(!is_whole), from, end, to)
+    end_text(conversation, walk.key(!is_whole), from, end)
 }
 
 /// A text was read as far as it counts; its message ends at `end`.
 #[inline(always)]
-fn end_text(conversation: &mut Conversation, op: u64, from: usize, end: usize, to: usize) -> Frame {
+fn end_text(conversation: &mut Conversation, op: u64, from: usize, end: usize) -> Frame {
     let ordinal = conversation.asked + 1;
     let key = conversation.postgres.text_key;
     conversation.request.op = op;
@@ -253,8 +253,7 @@ fn end_text(conversation: &mut Conversation, op: u64, from: usize, end: usize, t
     }
     conversation.postgres.facts |= fact::PREPARES;
     remember(conversation, key, op);
-    let end = conversation.request.window.forget(end);
-    batch::bind(conversation, from, end, to)
+    part(from, end, 0)
 }
 
 /// CopyData, of which there may be one for each row.

@@ -48,7 +48,7 @@ def commands(client):
     client.run("SELECT orders", "/* secret */ SELECT count(*) FROM \"orders\" WHERE name = 'x'")
     client.run("UPDATE orders", "UPDATE orders SET name = %s", ("y" * 100_000,), prepare=False)
     client.run("SELECT orders", "SELECT * FROM orders")
-    client.run("SELECT pg_sleep", "SELECT pg_sleep(0.3)")
+    client.run("SELECT", "SELECT pg_sleep(0.3)")
     client.run("SELECT generate_series", "SELECT * FROM generate_series(1, 100000)")
     client.run("BEGIN", "BEGIN")
     client.run("DELETE orders", "DELETE FROM orders WHERE id > 10")
@@ -121,7 +121,7 @@ def answers(libpq):
 def cancel(client):
     timer = threading.Timer(0.3, client.connection.cancel)
     timer.start()
-    client.run("SELECT pg_sleep", "SELECT pg_sleep(20)")
+    client.run("SELECT", "SELECT pg_sleep(20)")
     timer.join()
 
 

@@ -81,10 +81,9 @@ pub fn summary(text: &[u8], is_cut: bool) -> String {
         _ => (None, None),
     };
     let mut summary = low_cardinality(&verb.to_uppercase());
-    for word in [kind.map(str::to_uppercase), table.map(low_cardinality)] {
-        if let Some(word) = word {
-            summary = format!("{summary} {word}");
-        }
+    let words = [kind.map(str::to_uppercase), table.map(low_cardinality)];
+    for word in words.into_iter().flatten() {
+        summary = format!("{summary} {word}");
     }
     summary
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     flow::{Addr, EdgeKey, EdgeValue, Owner},
-    framing::http1::Conversation,
+    framing::{http1::Conversation, http2::Http2},
 };
 
 /// Bits of [`ConnectionState::flags`].
@@ -103,8 +103,18 @@ pub struct ConnectionState {
     pub edge_value: EdgeValue,
 }
 
+/// What a socket may hold in all its storages (`net.core.optmem_max`, as it was before Linux 6.8);
+/// the kernel adds a header of less than a cache line to each.
+const OPTMEM_MAX_BYTES: usize = 20_480;
+
 const _: () = {
     use core::mem::offset_of;
+    let storages = [
+        size_of::<OwnerRecord>(),
+        size_of::<ConnectionState>(),
+        size_of::<Http2>(),
+    ];
+    assert!(storages[0] + storages[1] + storages[2] + 3 * 64 < OPTMEM_MAX_BYTES);
     // Each direction begins a line.
     assert!(offset_of!(ConnectionState, conversation.request) == 56);
     assert!(offset_of!(ConnectionState, conversation.response) % 64 == 56);

@@ -201,8 +201,8 @@ impl Run {
         }
         assert!(self.finished.len() as u64 <= self.conversation.asked);
         // Streams of HTTP/2 end in any order; each begins at its own place.
-        let by_stream = |finished: &Finished| finished.protocol != 0;
-        let (streams, others) = self.finished.iter().partition::<Vec<_>, _>(|f| by_stream(f));
+        let (streams, others): (Vec<&Finished>, Vec<&Finished>) =
+            self.finished.iter().partition(|f| f.protocol != 0);
         let offsets: HashSet<u64> = streams.iter().map(|finished| finished.offset).collect();
         assert_eq!(offsets.len(), streams.len(), "answered twice");
         let ordinals = others.iter().map(|finished| finished.ordinal);

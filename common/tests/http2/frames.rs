@@ -324,3 +324,24 @@ fn a_hole_before_the_first_request_is_counted_but_not_one_of_an_older_connection
     talk.say(Client, &get(1001));
     assert_eq!(talk.lost, 0);
 }
+
+#[test]
+fn a_block_is_complete_with_its_last_byte_however_long_its_last_field_is() {
+    // 300 bytes of a value that is passed over unread.
+    let block = [
+        &[0x82, 0x84, 0x00, 1, b'x', 0x7f, 0xad, 0x01][..],
+        &[b'v'; 300],
+    ]
+    .concat();
+    let asked = headers(END_HEADERS | END_STREAM, 1, &block);
+    for cut in [1, 50, 299] {
+        let mut talk = Talk::new();
+        talk.say(Client, &[PREFACE, &settings()].concat());
+        talk.say(Client, &asked[..asked.len() - cut]);
+        assert_eq!(talk.conversation.asked, 0, "{cut} bytes are missing");
+        talk.say(Client, &asked[asked.len() - cut..]);
+        assert_eq!(talk.conversation.asked, 1, "cut {cut} bytes before its end");
+        talk.say(Client, &get(3));
+        assert_eq!((talk.conversation.asked, talk.lost), (2, 0));
+    }
+}

@@ -1,10 +1,9 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    Half, Http2, Spill,
-    exchange::end_block,
-    flag, place,
+    Half, Http2, Spill, flag, place,
     table::{Field, UNREAD, field, kind_of_name},
+    walk::finish_block,
 };
 use crate::framing::{
     conversation::{Conversation, Step, step},
@@ -80,7 +79,7 @@ pub fn fields<S: Spill>(
     let code = read(conversation, http2, is_request);
     let complete = http2.half_mut(is_request).place == place::BLOCK_END;
     if complete && code != step::VALUE {
-        return end_block(conversation, http2, spill, is_request);
+        return finish_block(conversation, http2, spill, is_request);
     }
     code
 }

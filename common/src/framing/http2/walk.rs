@@ -39,8 +39,7 @@ pub fn advance<S: Spill, L: Load>(
         return step::DONE;
     }
     if http2.half_mut(is_request).place == place::BLOCK_END {
-        // Its last field was a text.
-        return end_block(conversation, http2, spill, is_request);
+        return finish_block(conversation, http2, spill, is_request);
     }
     let direction = conversation.direction_mut(is_request);
     let segment = direction.segment;
@@ -76,6 +75,23 @@ pub fn advance<S: Spill, L: Load>(
         return step::FIELDS;
     }
     read_frame(conversation, http2, spill, is_request, from, to)
+}
+
+/// All of a block was read or passed over: it is complete when its last byte is there.
+#[inline(always)]
+pub(super) fn finish_block<S: Spill>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    if direction.segment.end < direction.next {
+        direction.phase = phase::BODY;
+        return step::DONE;
+    }
+    direction.phase = phase::START_LINE;
+    end_block(conversation, http2, spill, is_request)
 }
 
 /// Bytes that are enough to begin any frame.

@@ -129,7 +129,8 @@ fn operations_statuses_and_sizes_of_nginx() {
     // The header by Huffman codes of 7 bits, and as much of the body as came before the answer.
     assert!((2_600..6_000).contains(&post.request_bytes), "{post:?}");
     let edges = agent.expect_calls(&[nginx.address.port()], 7);
-    assert_eq!(edges[0].errors, 1);
+    // Clients that live for a moment may be known by what started them.
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 1);
     assert_eq!(nginx.served(), 7);
 }
 

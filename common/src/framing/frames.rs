@@ -221,12 +221,12 @@ fn act(
     if frame.means & means::END == 0 {
         return more(direction);
     }
+    if frame.means & means::OPAQUE != 0 {
+        direction.head_flags |= head_flag::LAST;
+    }
     direction.phase = phase::BODY;
     if direction.segment.end < direction.next {
         return step::DONE;
-    }
-    if frame.means & means::OPAQUE != 0 {
-        conversation.turn_opaque(code);
     }
     end_message(conversation, is_request)
 }
@@ -292,10 +292,14 @@ fn note_failure(conversation: &mut Conversation, from: usize, to: usize) {
 #[inline(always)]
 fn end_message(conversation: &mut Conversation, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
-    let alone = direction.head_flags & head_flag::ALONE != 0;
+    let flags = direction.head_flags;
     direction.head_flags = 0;
     direction.phase = phase::START_LINE;
-    if alone {
+    if flags & head_flag::LAST != 0 {
+        conversation.opaque = 1;
+    }
+    let direction = conversation.direction_mut(is_request);
+    if flags & head_flag::ALONE != 0 {
         return more(direction);
     }
     if !is_request {

@@ -38,6 +38,8 @@ pub mod head_flag {
     pub const IN_MESSAGE: u8 = 32;
     /// The message of frames under way is no part of an exchange.
     pub const ALONE: u8 = 64;
+    /// Behind the message of frames under way nothing can be framed.
+    pub const LAST: u8 = 128;
 }
 
 /// A segment's place in its stream.

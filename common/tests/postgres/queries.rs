@@ -216,12 +216,17 @@ fn a_text_counts_as_far_as_it_is_read() {
 
 #[test]
 fn replication_turns_opaque_behind_its_request() {
-    let mut talk = logged();
-    talk.say(Client, &query("START_REPLICATION 0/1"));
-    talk.say(Server, &message(b'W', b"\0\0\0"));
-    talk.say(Server, &copy_data(30));
-    talk.say(Client, &copy_data(30));
-    let talk = talk.end();
-    assert_eq!((talk.finished.len(), talk.lost), (2, 0));
-    assert_eq!(talk.conversation.opaque, 1);
+    for piece in [1, 3, 6, 7, 100] {
+        let mut talk = logged();
+        talk.say(Client, &query("START_REPLICATION 0/1"));
+        // Changes come at once, in the segment of the answer or behind it.
+        let answer = [message(b'W', b"\0\0\0"), copy_data(30), vec![0; 30]].concat();
+        for piece in answer.chunks(piece) {
+            talk.say(Server, piece);
+        }
+        talk.say(Client, &copy_data(30));
+        let talk = talk.end();
+        let found = (talk.finished.len(), talk.lost, talk.conversation.opaque);
+        assert_eq!(found, (2, 0, 1), "by {piece}: {:?}", talk.out);
+    }
 }

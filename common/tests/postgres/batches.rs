@@ -388,3 +388,21 @@ fn names_that_nobody_has() {
         ],
     );
 }
+
+#[test]
+fn a_name_ends_within_its_message() {
+    // A Bind and an Execute whose names would end only in the message behind them.
+    for broken in [message(b'B', b"\xff\xff\xff"), message(b'E', b"")] {
+        let [whole, cut] = [4096, 1].map(|piece| {
+            let mut talk = logged();
+            let batch = [parse("", SELECT), broken.clone(), run(""), sync()];
+            for piece in join(&batch).chunks(piece) {
+                talk.say(Client, piece);
+            }
+            let talk = talk.end();
+            (talk.finished.len(), talk.lost)
+        });
+        assert_eq!(whole, cut, "{broken:?}");
+        assert_eq!(whole.1, 1, "{broken:?}");
+    }
+}

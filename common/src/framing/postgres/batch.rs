@@ -111,7 +111,7 @@ fn execute(
     at: usize,
     to: usize,
 ) -> Frame {
-    if at + HEADER_BYTES >= to {
+    if at + HEADER_BYTES >= to || header.len == HEADER_BYTES as u64 {
         return part(from, at, 0);
     }
     let window = &mut conversation.request.window;

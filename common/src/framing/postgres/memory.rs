@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::NAMES_BYTES;
+use super::{HEADER_BYTES, Header, NAMES_BYTES};
 use crate::{
     FNV_OFFSET, fnv1a_step,
     framing::{conversation::Conversation, window::Window},
@@ -186,8 +186,9 @@ pub(super) struct Names {
 /// Reads one name, or two, each up to its zero.
 #[inline(always)]
 pub(super) fn names(window: &mut Window, at: usize, to: usize, count: usize) -> Names {
+    let end = message_end(window, at, to);
     let most = at.wrapping_add(NAMES_BYTES);
-    let limit = window.forget(if to < most { to } else { most });
+    let limit = window.forget(if end < most { end } else { most });
     let end = window.find(0, at, limit);
     let first = hash_of(window, at, end);
     let (last, end) = if count == 1 {
@@ -209,6 +210,15 @@ pub(super) fn names(window: &mut Window, at: usize, to: usize, count: usize) -> 
         end: window.forget(if is_whole { end.wrapping_add(1) } else { 0 }),
         is_long: !is_whole && limit == most,
     }
+}
+
+/// Where the message whose header ends at `at` ends, or what is known of it.
+#[inline(always)]
+fn message_end(window: &mut Window, at: usize, to: usize) -> usize {
+    let header = Header::at(window, at.wrapping_sub(HEADER_BYTES));
+    let body = header.len.wrapping_sub(HEADER_BYTES as u64);
+    let known = to.wrapping_sub(at) as u64;
+    at.wrapping_add(if body < known { body } else { known } as usize)
 }
 
 /// Hash of the bytes between two positions.

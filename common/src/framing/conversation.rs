@@ -189,6 +189,13 @@ impl Conversation {
         }
     }
 
+    /// [`super::window::Window::forget`] by the memory of one direction: the other one may be read on
+    /// another CPU.
+    #[inline(always)]
+    pub fn forget(&mut self, is_request: bool, value: usize) -> usize {
+        self.direction_mut(is_request).window.forget(value)
+    }
+
     /// True if the segment under the reader has nothing left for the reader.
     #[inline(always)]
     pub fn is_read(&mut self, is_request: bool) -> bool {

@@ -271,3 +271,40 @@ fn whatever_an_encoder_makes_of_random_fields_is_read_as_it_was_written() {
         }
     }
 }
+
+#[test]
+fn a_block_of_the_same_bytes_means_what_the_table_says_at_that_moment() {
+    // Index 62, the newest entry: /a, /a again, then /b, then a header that tells no path.
+    let insert = |path: &[u8]| [&[0x82, 0x86, 0x44, path.len() as u8], path].concat();
+    let same = vec![0x82, 0x86, 0xbe];
+    let other = [&[0x82, 0x86, 0x84][..], &[0x40, 1, b'x', 1, b'y']].concat();
+    let blocks = [
+        (insert(b"/a"), "/a"),
+        (same.clone(), "/a"),
+        (same.clone(), "/a"),
+        (insert(b"/b"), "/b"),
+        (same.clone(), "/b"),
+        (same.clone(), "/b"),
+        (other, "/"),
+        (same.clone(), ""),
+        (same, ""),
+    ];
+    let mut parts = opening();
+    let mut told = Vec::new();
+    for (i, (block, path)) in blocks.iter().enumerate() {
+        let id = 2 * i as u32 + 1;
+        // What changes the table is a request with a body: the others come again as they were.
+        let ends = if block.len() > 3 { 0 } else { END_STREAM };
+        parts.push((Client, headers(ends | END_HEADERS, id, block)));
+        // Heads and trailers of the same bytes, in turn.
+        let status = if i % 3 == 0 { 0x8d } else { 0x88 };
+        let head = headers(END_HEADERS, id, &[status]);
+        let end = headers(END_HEADERS | END_STREAM, id, &[0x0f, 0x10, 1, b'z']);
+        let answer = [head, end].concat();
+        let size = answer.len() as u64;
+        parts.push((Server, answer));
+        let code = if i % 3 == 0 { 404 } else { 200 };
+        told.push((*path, code, 9 + block.len() as u64, size));
+    }
+    check(&parts, &told);
+}

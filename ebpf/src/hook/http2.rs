@@ -85,13 +85,20 @@ pub extern "C" fn weir_http2(skb: *mut __sk_buff, is_request: u32, payload_at: u
         cookie: state.cookie,
     };
     let is_request = is_request != 0;
-    http2::advance(
+    let code = http2::advance(
         &mut state.conversation,
         http2,
         &mut spill,
         is_request,
         &mut payload,
-    )
+    );
+    // The ways that led here are of no matter to the verifier.
+    let code = state.conversation.forget(is_request, code as usize) as u32;
+    if code != step::EXCHANGE {
+        return code;
+    }
+    exchange::record_stream(state, http2.finished(is_request));
+    step::MORE
 }
 
 /// [`http2::fields`] on the connection of an skb.

@@ -1,7 +1,7 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    Half, Http2, Spill, flag, place,
+    Half, Http2, Spill, flag, place, repeat,
     table::{Field, UNREAD, field, kind_of_name},
     walk::finish_block,
 };
@@ -273,6 +273,7 @@ pub(super) fn spoil(half: &mut Half) {
     half.spoilt = 1;
     half.skip = 0;
     half.table.forget();
+    repeat::forget(half);
     half.block.values[field::UNSEEN as usize] = 1;
 }
 

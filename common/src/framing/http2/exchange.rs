@@ -1,7 +1,7 @@
 //! Requests and their ends: what a complete block, a last frame or a reset mean for their stream.
 
 use super::{
-    Http2, Spill, Stream, UNSEEN_OP, flag, outcome, place, stream_flag,
+    Http2, Spill, Stream, UNSEEN_OP, flag, outcome, place, repeat, stream_flag,
     table::{GRPC_TYPE, UNREAD, field},
 };
 use crate::{
@@ -42,9 +42,11 @@ pub(super) fn end_block<S: Spill>(
     spill: &mut S,
     is_request: bool,
 ) -> Step {
+    let path_len = if is_request { http2.path_len } else { 0 };
     let half = http2.half_mut(is_request);
     half.place = place::FRAME;
     half.spoilt = 0;
+    repeat::was_read(half, path_len);
     let (id, bytes) = (half.stream, half.block.bytes);
     half.block.bytes = 0;
     if half.promise != 0 {

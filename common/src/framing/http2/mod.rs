@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  advance: frame header ──▶ DATA ────────▶ bytes of the stream, END_STREAM ──▶ EXCHANGE
-//!                       ├──▶ HEADERS ─────▶ FIELDS
+//!                       ├──▶ HEADERS ─────▶ FIELDS, or what the same block meant before
 //!                       ├──▶ RST_STREAM ──▶ EXCHANGE that was given up
 //!                       └──▶ all others ──▶ passed over
 //!  fields: representations ▶ VALUE (a text that matters) or MORE (advance goes on)
@@ -18,6 +18,7 @@ mod block;
 mod exchange;
 mod frame;
 mod huffman;
+mod repeat;
 mod stream;
 mod table;
 mod value;
@@ -28,6 +29,7 @@ use bytemuck::{Pod, Zeroable};
 pub use block::fields;
 pub use frame::{FRAME_HEADER_BYTES, flag, kind};
 pub(in crate::framing) use frame::{begins_connection, begins_server, resumes};
+pub use repeat::Repeat;
 pub use stream::{Spill, Stream, StreamKey, stream_flag};
 pub use table::{ENTRIES, Field, Table, field};
 pub use value::{MAX_SYMBOLS, TEXT_WORDS, value};
@@ -137,6 +139,8 @@ pub struct Half {
     /// The exchange that this direction has completed last. Both directions complete some, at the
     /// same time on two CPUs: so it is not [`Conversation::finished`].
     pub finished: Finished,
+    /// Blocks that may come again: those that do not end their stream, and those that do.
+    pub repeats: [Repeat; 2],
     /// See [`Table`].
     pub table: Table,
 }
@@ -172,6 +176,16 @@ impl Http2 {
             &mut self.request
         } else {
             &mut self.response
+        }
+    }
+
+    /// The exchange that a direction has completed last.
+    #[inline(always)]
+    pub fn finished(&self, is_request: bool) -> &Finished {
+        if is_request {
+            &self.request.finished
+        } else {
+            &self.response.finished
         }
     }
 

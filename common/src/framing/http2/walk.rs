@@ -6,14 +6,14 @@ use super::{
     exchange::{end_block, end_stream, find},
     flag,
     frame::{self, FRAME_HEADER_BYTES, Header, begins_connection},
-    kind, outcome, place,
+    kind, outcome, place, repeat,
 };
 use crate::{
     counter::Loss,
     flow::protocol,
     framing::{
         conversation::{Conversation, Step, lost, more, step},
-        stream::{head_flag, phase},
+        stream::{Direction, head_flag, phase},
         window::{CARRY_BYTES, DATA_BYTES, Load},
     },
 };
@@ -38,9 +38,25 @@ pub fn advance<S: Spill, L: Load>(
     if conversation.opaque != 0 {
         return step::DONE;
     }
+    let code = if http2.half_mut(is_request).place == place::BLOCK_END {
+        step::MORE
+    } else {
+        read(conversation, http2, spill, is_request, bytes)
+    };
     if http2.half_mut(is_request).place == place::BLOCK_END {
         return finish_block(conversation, http2, spill, is_request);
     }
+    code
+}
+
+#[inline(always)]
+fn read<S: Spill, L: Load>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+    bytes: &mut L,
+) -> Step {
     let direction = conversation.direction_mut(is_request);
     let segment = direction.segment;
     if direction.phase == phase::BODY {
@@ -280,10 +296,31 @@ fn block(
     let direction = conversation.direction_mut(is_request);
     direction.next = start.wrapping_add(prefix as u64);
     direction.scan_from = direction.scan_from.wrapping_add(prefix);
+    let known = is_known(direction, half, header);
+    if direction.window.forget(known as usize) != 0 {
+        direction.next = end_of(start, header);
+        half.fragment_left = 0;
+        half.place = place::BLOCK_END;
+        return step::MORE;
+    }
     if direction.scan_from < direction.scan_to || half.fragment_left == 0 {
         return step::FIELDS;
     }
     more(direction)
+}
+
+/// True if the block that lies before the reader was read before, to the letter.
+#[inline(always)]
+fn is_known(direction: &mut Direction, half: &mut Half, header: &Header) -> bool {
+    let (from, len) = (direction.scan_from, half.fragment_left);
+    let loaded = direction.scan_to.wrapping_sub(from);
+    let whole = header.kind != kind::CONTINUATION && header.flags & flag::END_HEADERS != 0;
+    let can_be = whole & repeat::is_short(len) & (len <= loaded);
+    if direction.window.forget(can_be as usize) == 0 {
+        repeat::is_single(half);
+        return false;
+    }
+    repeat::repeats(&mut direction.window, half, from as usize, len)
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Place, wrk::SERVICE};
-use crate::process::must;
+use crate::{process::must, scratch::Scratch};
 
 /// Sends `requests` requests over 64 keep-alive connections and returns how many were answered.
 pub fn http1(place: Place, address: SocketAddr, path: &str, requests: u64) -> u64 {
@@ -24,6 +24,43 @@ pub fn http2(place: Place, address: SocketAddr, path: &str, requests: u64) -> u6
         .arg(format!("-n{requests}"))
         .arg(format!("http://{address}{path}"));
     succeeded(&must(&mut command))
+}
+
+/// Sends `requests` requests of HTTP/2, ten at a time on each of 32 connections, and returns how
+/// many a second were answered. All of them must be.
+pub fn http2_rate(place: Place, address: SocketAddr, path: &str, requests: u64) -> f64 {
+    let mut command = place.command("h2load", SERVICE);
+    command
+        .args(["-t1", "-c32", "-m10"])
+        .arg(format!("-n{requests}"))
+        .arg(format!("http://{address}{path}"));
+    let text = must(&mut command);
+    assert_eq!(succeeded(&text), requests, "{text}");
+    rate(&text)
+}
+
+/// Calls a unary method of gRPC `calls` times, ten at a time on each of 8 connections, with the bytes
+/// `hello` as message. All of them must be answered.
+pub fn grpc(place: Place, address: SocketAddr, method: &str, calls: u64) {
+    let folder = Scratch::new();
+    let message = folder.write("message", "\0\0\0\0\u{5}hello");
+    let mut command = place.command("h2load", SERVICE);
+    command
+        .args(["-t1", "-c8", "-m10", "-H", "content-type: application/grpc"])
+        .args(["-H", "te: trailers"])
+        .arg(format!("-d{}", message.display()))
+        .arg(format!("-n{calls}"))
+        .arg(format!("http://{address}{method}"));
+    let text = must(&mut command);
+    assert_eq!(succeeded(&text), calls, "{text}");
+}
+
+/// The rate in `finished in 1.61s, 62112.37 req/s, 2.20MB/s`.
+fn rate(text: &str) -> f64 {
+    text.lines()
+        .find_map(|line| line.strip_prefix("finished in ")?.split(", ").nth(1))
+        .and_then(|rate| rate.strip_suffix(" req/s")?.parse().ok())
+        .unwrap_or_else(|| panic!("no rate in {text}"))
 }
 
 /// The count in `requests: 10 total, 10 started, 10 done, 10 succeeded, 0 failed, …`.

@@ -1,7 +1,5 @@
 //! wrk → nginx `return 200` with 64 kept connections.
 
-use std::{thread, time::Duration};
-
 use anyhow::Result;
 use weir_tests::{
     agent::Agent,
@@ -9,7 +7,7 @@ use weir_tests::{
     server::{Place, nginx::Nginx, wrk},
 };
 
-use super::{RETURN_200, local};
+use super::{RETURN_200, counted, local};
 use crate::bench::{
     Plan,
     pairs::{Comparison, compare},
@@ -30,7 +28,8 @@ pub fn run(plan: &Plan) -> Result<Vec<Outcome>> {
         served.set(nginx.served() - before);
         answered as f64 / plan.window.as_secs_f64()
     };
-    let mut uncounted = |agent: &Agent| served.get() as i64 - counted(agent, served.get()) as i64;
+    let mut uncounted =
+        |agent: &Agent| served.get() as i64 - counted(agent, PORT, served.get()) as i64;
     let outcome = compare(
         plan,
         Comparison {
@@ -42,17 +41,4 @@ pub fn run(plan: &Plan) -> Result<Vec<Outcome>> {
         },
     );
     Ok(vec![outcome])
-}
-
-/// Calls on nginx's edges, once the daemon has read the maps.
-fn counted(agent: &Agent, expected: u64) -> u64 {
-    let mut calls = 0;
-    for _ in 0..50 {
-        calls = agent.edges_of(&[PORT]).iter().map(|edge| edge.calls).sum();
-        if calls >= expected {
-            break;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    calls
 }

@@ -1,4 +1,4 @@
-//! Nanoseconds in weir's programs per local HTTP exchange, by the kernel's own accounting.
+//! Nanoseconds in weir's programs per local exchange, by the kernel's own accounting.
 
 use std::{collections::BTreeMap, fs};
 
@@ -7,7 +7,7 @@ use weir_tests::{
     agent::Agent,
     netns::Namespace,
     process::must,
-    server::{Place, nginx::Nginx, wrk},
+    server::{Place, h2load, nghttpd::Nghttpd, nginx::Nginx, wrk},
 };
 
 use super::{RETURN_200, empty::Empty, local};
@@ -22,24 +22,54 @@ use crate::{
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 const SECONDS: u64 = 4;
 
+/// Requests of HTTP/2 that are sent.
+const REQUESTS: u64 = 400_000;
+
 /// One row per program, and the sum less what an empty program would cost as often.
 pub fn run(_plan: &Plan) -> Result<Vec<Outcome>> {
     let _statistics = Statistics::on()?;
     let host = Namespace::new();
-    let nginx = Nginx::start(Place::In(&host), local(8080), RETURN_200);
+    let place = Place::In(&host);
+    let nginx = Nginx::start(place, local(8080), RETURN_200);
+    let lean = Nghttpd::start(place, local(8081), None);
+    let http1 = || {
+        let before = nginx.served();
+        wrk::load(
+            place,
+            nginx.address,
+            "/hello",
+            wrk::Load::saturating(SECONDS),
+        );
+        (nginx.served() - before) as f64
+    };
+    let http2 = || {
+        h2load::http2_rate(place, lean.address, "/index.html", REQUESTS);
+        REQUESTS as f64
+    };
     let (empty, _) = {
         let _empty = Empty::attach()?;
-        measure(&host, &nginx)
+        measure(&http1)
     };
     let overhead = empty.get("weir_empty").map_or(0.0, Runs::each);
     let agent = Agent::start();
-    let (mut programs, exchanges) = measure(&host, &nginx);
+    let (of_http1, of_http2) = (measure(&http1), measure(&http2));
     drop(agent);
-    programs.retain(|_, runs| runs.count > 0);
-    Ok(vec![Outcome::Table(table(&programs, exchanges, overhead))])
+    let tables = [
+        ("HTTP/1.1", "wrk → nginx, 64 connections", of_http1),
+        (
+            "HTTP/2",
+            "h2load → nghttpd, 32 connections, ten streams on each",
+            of_http2,
+        ),
+    ];
+    Ok(tables
+        .map(|(protocol, load, measured)| Outcome::Table(table(protocol, load, measured, overhead)))
+        .into())
 }
 
-fn table(programs: &BTreeMap<String, Runs>, exchanges: f64, overhead: f64) -> Table {
+fn table(protocol: &str, load: &str, measured: Measured, overhead: f64) -> Table {
+    let (mut programs, exchanges) = measured;
+    programs.retain(|_, runs| runs.count > 0);
     let row = |name: &str, runs: &Runs| {
         let net = runs.ns - overhead * runs.count as f64;
         vec![
@@ -68,11 +98,13 @@ fn table(programs: &BTreeMap<String, Runs>, exchanges: f64, overhead: f64) -> Ta
         "net",
     ];
     Table {
-        title: "Time in the kernel per local HTTP exchange (both ends on this host)".into(),
+        title: format!(
+            "Time in the kernel per local exchange of {protocol} (both ends on this host)"
+        ),
         head: head.map(str::to_owned).to_vec(),
         rows,
         note: format!(
-            "wrk → nginx, 64 connections, {exchanges:.0} exchanges; bpf_stats. Net of an empty \
+            "{load}, {exchanges:.0} exchanges; bpf_stats. Net of an empty \
              program, which the same accounting shows with {overhead:.0} ns per run. Goal: net \
              ≤ 1000."
         ),
@@ -92,11 +124,13 @@ impl Runs {
     }
 }
 
-/// What every program ran while nginx served, and how many exchanges that were.
-fn measure(host: &Namespace, nginx: &Nginx) -> (BTreeMap<String, Runs>, f64) {
-    let (before, served) = (programs(), nginx.served());
-    let load = wrk::Load::saturating(SECONDS);
-    wrk::load(Place::In(host), nginx.address, "/hello", load);
+/// Runs by program, and exchanges.
+type Measured = (BTreeMap<String, Runs>, f64);
+
+/// What every program ran while a load went on, which answers how many exchanges it was.
+fn measure(load: &dyn Fn() -> f64) -> Measured {
+    let before = programs();
+    let exchanges = load();
     let mut runs = BTreeMap::<String, Runs>::new();
     for (id, (name, count, ns)) in programs() {
         let (_, count_before, ns_before) = before.get(&id).cloned().unwrap_or_default();
@@ -105,7 +139,7 @@ fn measure(host: &Namespace, nginx: &Nginx) -> (BTreeMap<String, Runs>, f64) {
         sum.count += count - count_before;
         sum.ns += (ns - ns_before) as f64;
     }
-    (runs, (nginx.served() - served) as f64)
+    (runs, exchanges)
 }
 
 /// Name, runs and nanoseconds by program id.

@@ -8,12 +8,14 @@ mod connect;
 mod empty;
 mod envoy;
 mod http;
+mod http2;
 mod kernel_ns;
 mod replay;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, thread, time::Duration};
 
 use anyhow::Result;
+use weir_tests::agent::Agent;
 
 use super::{Plan, report::Outcome};
 
@@ -31,7 +33,7 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     Scenario {
         name: "kernel-ns",
-        about: "nanoseconds in the kernel per local HTTP exchange",
+        about: "nanoseconds in the kernel per local exchange of HTTP/1.1 and HTTP/2",
         run: kernel_ns::run,
     },
     Scenario {
@@ -48,6 +50,11 @@ pub const ALL: &[Scenario] = &[
         name: "http",
         about: "wrk → nginx, 64 kept connections, saturated: the worst case",
         run: http::run,
+    },
+    Scenario {
+        name: "http2",
+        about: "h2load → nghttpd and nginx, 32 connections, ten streams on each",
+        run: http2::run,
     },
     Scenario {
         name: "chain",
@@ -83,3 +90,16 @@ fn local(port: u16) -> SocketAddr {
 
 /// What nginx answers in the worst case: nothing to do but HTTP.
 const RETURN_200: &str = "location / { return 200 ok; }";
+
+/// Calls on the server's edges, once the daemon has read the maps.
+fn counted(agent: &Agent, port: u16, expected: u64) -> u64 {
+    let mut calls = 0;
+    for _ in 0..50 {
+        calls = agent.edges_of(&[port]).iter().map(|edge| edge.calls).sum();
+        if calls >= expected {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    calls
+}

@@ -1,4 +1,4 @@
-//! User-space CPU time per exchange: `weir replay` over a capture of saturated HTTP.
+//! User-space CPU time per exchange: `weir replay` over captures of HTTP and gRPC.
 
 use std::{thread, time::Duration};
 
@@ -8,7 +8,7 @@ use weir_tests::{
     netns::Namespace,
     process::{Process, Signal, must},
     scratch::Scratch,
-    server::{Place, nginx::Nginx, wrk},
+    server::{Place, grpc::GrpcPeer, h2load, nginx::Nginx, wrk},
 };
 
 use super::{RETURN_200, local};
@@ -23,10 +23,46 @@ use crate::{
 
 const RUNS: usize = 7;
 
+/// A unary method of the server.
+const METHOD: &str = "/shop.v1.OrdersOfAnyCustomer/Get";
+const CALLS: u64 = 20_000;
+
 /// Framing, pairing and parsing of every exchange, printed as JSON lines to nowhere.
 pub fn run(_plan: &Plan) -> Result<Vec<Outcome>> {
+    let host = Namespace::new();
+    let place = Place::In(&host);
+    let nginx = Nginx::start(place, local(8080), RETURN_200);
+    let peer = GrpcPeer::start(place, local(8081));
+    let http = || {
+        wrk::load(place, nginx.address, "/hello", wrk::Load::saturating(1));
+    };
+    let grpc = || h2load::grpc(place, peer.address, METHOD, CALLS);
+    let rows = vec![
+        row("HTTP/1.1", "≤ 2", &host, nginx.address.port(), &http)?,
+        row("gRPC", "≤ 4", &host, peer.address.port(), &grpc)?,
+    ];
+    Ok(vec![Outcome::Table(Table {
+        title: "User-space work per exchange, detail lane (replay)".into(),
+        head: ["", "exchanges", "µs per exchange", "goal"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows,
+        note: format!(
+            "CPU time of `weir replay -o jsonl` with reading and printing; median of {RUNS} runs."
+        ),
+    })])
+}
+
+/// What a load costs, once it is captured.
+fn row(
+    name: &str,
+    goal: &str,
+    host: &Namespace,
+    port: u16,
+    load: &dyn Fn(),
+) -> Result<Vec<String>> {
     let folder = Scratch::new();
-    capture(&folder)?;
+    capture(&folder, host, port, load)?;
     let file = folder.path().join("traffic.pcap").display().to_string();
     let mut costs = Vec::new();
     let mut exchanges = 0.0;
@@ -36,37 +72,27 @@ pub fn run(_plan: &Plan) -> Result<Vec<Outcome>> {
         costs.push(microseconds / count);
     }
     let each = Spread::of(&costs).show(2);
-    Ok(vec![Outcome::Table(Table {
-        title: "User-space work per exchange, detail lane (replay)".into(),
-        head: ["exchanges", "µs per exchange", "goal"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows: vec![vec![format!("{exchanges:.0}"), each, "≤ 2".into()]],
-        note: format!(
-            "CPU time of `weir replay -o jsonl` with reading and printing; median of {RUNS} runs."
-        ),
-    })])
+    Ok(vec![
+        name.into(),
+        format!("{exchanges:.0}"),
+        each,
+        goal.into(),
+    ])
 }
 
-/// Captures about a second of wrk → nginx.
-fn capture(folder: &Scratch) -> Result<()> {
-    let host = Namespace::new();
-    let nginx = Nginx::start(Place::In(&host), local(8080), RETURN_200);
+/// Captures what a load sends to and from a port.
+fn capture(folder: &Scratch, host: &Namespace, port: u16, load: &dyn Fn()) -> Result<()> {
     let file = folder.path().join("traffic.pcap");
-    let mut tcpdump = Place::In(&host).command("tcpdump", "capture");
+    let mut tcpdump = Place::In(host).command("tcpdump", "capture");
     tcpdump.args([
         "-i", "lo", "-s", "512", "-B", "65536", "-U", "-Z", "root", "-w",
     ]);
-    let mut tcpdump = Process::start(tcpdump.arg(&file).args(["tcp", "port", "8080"]));
+    let port = port.to_string();
+    let mut tcpdump = Process::start(tcpdump.arg(&file).args(["tcp", "port", &port]));
     weir_tests::wait_for("tcpdump", Duration::from_secs(10), || {
         tcpdump.log().contains("listening on").then_some(())
     });
-    wrk::load(
-        Place::In(&host),
-        nginx.address,
-        "/hello",
-        wrk::Load::saturating(1),
-    );
+    load();
     thread::sleep(Duration::from_millis(500));
     tcpdump.signal(Signal::INT);
     tcpdump.wait(Duration::from_secs(10));

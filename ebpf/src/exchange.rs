@@ -120,7 +120,7 @@ fn slot(state: &ConnectionState, seen: &Seen<'_>) -> Option<&'static mut OpValue
 #[inline(always)]
 fn spoken(state: &ConnectionState) -> u8 {
     let code = state.conversation.protocol;
-    if code >= protocol::REDIS {
+    if code >= protocol::REDIS || code == protocol::TLS {
         code
     } else {
         protocol::HTTP1

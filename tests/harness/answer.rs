@@ -64,9 +64,23 @@ impl Edge {
     }
 }
 
+/// What a TLS handshake told.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TlsHandshake {
+    /// Version that was agreed on.
+    pub version: Option<String>,
+    /// Host name that the client asked for.
+    pub server_name: Option<String>,
+    /// Application protocols that the client offered.
+    #[serde(default)]
+    pub alpn: Vec<String>,
+}
+
 /// An item of `weir tap`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Exchange {
+    /// Unix time of the first request byte, seconds.
+    pub ts: f64,
     /// Caller.
     pub client: Endpoint,
     /// Callee.
@@ -87,6 +101,10 @@ pub struct Exchange {
     pub response_bytes: u64,
     /// First request byte to last response byte.
     pub duration_ns: u64,
+    /// `http`, …
+    pub protocol: String,
+    /// Of TLS alone.
+    pub tls_handshake: Option<TlsHandshake>,
 }
 
 impl Exchange {

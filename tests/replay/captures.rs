@@ -153,6 +153,36 @@ fn mysql() {
 }
 
 #[test]
+fn tls() {
+    const NEW: &str = "handshake TLSv1.3 TLS_AES_256_GCM_SHA384";
+    const OLD: &str = "handshake TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+    let (exchanges, report) = replay(&capture("tls.pcap"));
+    let found: Vec<_> = exchanges
+        .iter()
+        .map(|exchange| {
+            let handshake = exchange.tls_handshake.as_ref().expect("a handshake");
+            let name = handshake.server_name.as_deref().unwrap_or("-");
+            let error = exchange.error.as_deref().unwrap_or("-");
+            (exchange.operation.as_str(), name, error)
+        })
+        .collect();
+    let mut expected = vec![(NEW, "shop.lan", "-"); 5];
+    expected.extend([
+        (NEW, "slow.lan", "-"),
+        (OLD, "shop.lan", "-"),
+        (OLD, "shop.lan", "-"),
+        (OLD, "slow.lan", "-"),
+        ("handshake", "shop.lan", "internal_error"),
+        (OLD, "shop.lan", "unknown_ca"),
+        (OLD, "other.lan", "bad_certificate"),
+        (NEW, "shop.lan", "unknown_ca"),
+        (NEW, "other.lan", "bad_certificate"),
+    ]);
+    assert_eq!(found, expected);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+}
+
+#[test]
 fn postgres() {
     let (exchanges, report) = replay(&capture("postgres.pcap"));
     let found: Vec<String> = exchanges

@@ -119,6 +119,14 @@ python=$here/../../target/venv/bin/python
 $enter "$python" "$here/../servers/grpc_peer.py" serve 5005 & started+=($!)
 sleep 1
 record grpc.pcap "-i lo tcp port 5005" inside "$python" "$here/../servers/grpc_peer.py" few 5005
+# TLS 1.1 to 1.3 as Python speaks it: handshakes, a resumed one, refusals of both sides.
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout "$work/key.pem" -out "$work/cert.pem" \
+  -subj /CN=shop.lan -addext subjectAltName=DNS:shop.lan,DNS:slow.lan 2>> "$work/openssl.log"
+$enter /usr/bin/python3 "$here/../servers/tls_peer.py" serve 8443 "$work/cert.pem" "$work/key.pem" \
+  & started+=($!)
+sleep 1
+record tls.pcap "-i lo tcp port 8443" \
+  inside /usr/bin/python3 "$here/../servers/tls_peer.py" shake 8443 "$work/cert.pem"
 # MariaDB, with PyMySQL and MySQL's own connector.
 mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal \
   --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"

@@ -75,6 +75,7 @@ pub fn exchange(number: u32) -> Exchange {
         client_parent_span_id: None,
         confidence: None,
         tls: false,
+        tls_handshake: None,
         verdict: "allow".into(),
         started_unix_ns: 0,
         time_to_first_byte_ns: None,

@@ -100,6 +100,7 @@ pub fn exchange(status: Option<u16>) -> Exchange {
         client_parent_span_id: None,
         confidence: None,
         tls: false,
+        tls_handshake: None,
         verdict: "allow".into(),
         started_unix_ns: 1_500_000_000,
         time_to_first_byte_ns: Some(1_000_000),

@@ -201,6 +201,11 @@ pub mod attr {
     pub const SAMPLE_PROBABILITY: &str = "weir.sample_probability";
     pub const TIME_TO_FIRST_BYTE: &str = "weir.time_to_first_byte_ns";
     pub const TLS: &str = "weir.tls";
+    pub const TLS_PROTOCOL_NAME: &str = "tls.protocol.name";
+    pub const TLS_PROTOCOL_VERSION: &str = "tls.protocol.version";
+    pub const TLS_CIPHER: &str = "tls.cipher";
+    pub const TLS_SERVER_NAME: &str = "tls.client.server_name";
+    pub const TLS_ESTABLISHED: &str = "tls.established";
     pub const UNIT: &str = "weir.unit";
     pub const VERDICT: &str = "weir.verdict";
     pub const VERSION: &str = "weir.version";

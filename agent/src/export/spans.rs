@@ -18,7 +18,7 @@ use super::{
     },
     names::{self, attr},
 };
-use crate::observe::model::Exchange;
+use crate::observe::model::{Exchange, TlsHandshake};
 
 /// Trace flags of a sampled span, and "it is known whether the parent is remote" with the answer.
 const SAMPLED: u32 = 0x01;
@@ -171,8 +171,26 @@ fn attributes_of(exchange: &Exchange, side: Side) -> Vec<KeyValue> {
     if let Some(error) = error_of(exchange, side) {
         attributes.push(text(attr::ERROR_TYPE, &error));
     }
+    if let Some(handshake) = &exchange.tls_handshake {
+        tls_attributes(handshake, exchange.error.is_none(), &mut attributes);
+    }
     own_attributes(exchange, &mut attributes);
     attributes
+}
+
+fn tls_attributes(handshake: &TlsHandshake, established: bool, attributes: &mut Vec<KeyValue>) {
+    attributes.push(encode::flag(attr::TLS_ESTABLISHED, established));
+    if let Some((name, version)) = handshake.version.as_ref().and_then(|v| v.split_once('v')) {
+        attributes.push(text(attr::TLS_PROTOCOL_NAME, &name.to_ascii_lowercase()));
+        attributes.push(text(attr::TLS_PROTOCOL_VERSION, version));
+    }
+    let texts = [
+        (attr::TLS_CIPHER, &handshake.cipher),
+        (attr::TLS_SERVER_NAME, &handshake.server_name),
+    ];
+    for (name, value) in texts {
+        attributes.extend(value.as_ref().map(|value| text(name, value)));
+    }
 }
 
 fn http_attributes(exchange: &Exchange, side: Side, attributes: &mut Vec<KeyValue>) {

@@ -164,6 +164,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of Redis",
     ),
     hook(
+        "tls",
+        "weir_tls",
+        Kind::Reader(protocol::TLS),
+        release(5, 10),
+        "handshakes of TLS",
+    ),
+    hook(
         "exec",
         "weir_exec",
         Kind::Tracepoint("sched_process_exec"),

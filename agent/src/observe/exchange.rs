@@ -2,7 +2,7 @@
 
 use weir_common::{
     event::{ExchangeRecord, exchange_flag, why},
-    flow::role,
+    flow::{protocol as code, role},
 };
 
 use super::{
@@ -77,7 +77,8 @@ pub fn exchange_of(
         parent_span_id: Some(format!("{:016x}", ids.client_span)),
         client_parent_span_id: parent.map(|parent| format!("{:016x}", parent.parent_id)),
         confidence: None,
-        tls: false,
+        tls: record.protocol == code::TLS,
+        tls_handshake: protocol::handshake(record),
         verdict: "allow".into(),
         started_unix_ns,
         time_to_first_byte_ns: time_to_first_byte_ns(record),

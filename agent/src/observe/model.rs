@@ -178,6 +178,23 @@ pub struct EdgeState {
     pub rate: f64,
 }
 
+/// What a TLS handshake tells. Names as in OpenTelemetry's `tls.*` attributes and IANA's registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsHandshake {
+    /// Version that was agreed on, e.g. `TLSv1.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Cipher suite that was agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    /// Host name that the client asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Application protocols that the client offered, as far as they were seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
+}
+
 /// One exchange, as `weir tap` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
@@ -229,6 +246,9 @@ pub struct Exchange {
     pub confidence: Option<f64>,
     /// TLS.
     pub tls: bool,
+    /// What a TLS handshake told; `None` for other exchanges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_handshake: Option<TlsHandshake>,
     /// `allow`, `deny`, `audit`.
     pub verdict: String,
     /// Unix time of the first request byte, ns (exporters need the precision).

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use weir_common::{
     event::{ExchangeRecord, exchange_flag},
-    flow::{Addr, protocol::HTTP1},
+    flow::{
+        Addr,
+        protocol::{HTTP1, TLS},
+    },
     framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
 };
 
@@ -65,7 +68,8 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         parent_span_id: None,
         client_parent_span_id: None,
         confidence: None,
-        tls: false,
+        tls: record.protocol == TLS,
+        tls_handshake: protocol::handshake(record),
         verdict: "allow".into(),
         started_unix_ns: started,
         time_to_first_byte_ns: (record.started_ns != 0 && record.responded_ns != 0)

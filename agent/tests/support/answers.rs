@@ -156,6 +156,7 @@ pub fn exchange(number: u64) -> Exchange {
         client_parent_span_id: None,
         confidence: None,
         tls: false,
+        tls_handshake: None,
         verdict: "allow".into(),
         started_unix_ns: now_ns(),
         time_to_first_byte_ns: None,

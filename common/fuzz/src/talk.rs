@@ -232,7 +232,10 @@ fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
 
 /// True for protocols of lines; the others' heads are shorter than what is carried over a cut.
 fn has_lines(code: u8) -> bool {
-    !matches!(code, protocol::MYSQL | protocol::HTTP2 | protocol::POSTGRES)
+    !matches!(
+        code,
+        protocol::MYSQL | protocol::HTTP2 | protocol::POSTGRES | protocol::TLS
+    )
 }
 
 /// True if no line is longer than what is carried over a cut: longer ones are only looked at as

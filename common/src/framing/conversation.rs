@@ -5,6 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use super::{
     postgres,
     stream::{Direction, Segment, head_flag, phase},
+    tls,
 };
 use crate::{
     counter::Loss,
@@ -105,6 +106,8 @@ pub struct Conversation {
     pub latest_prepared: u64,
     /// What PostgreSQL's reader remembers.
     pub postgres: postgres::Memory,
+    /// What the reader of TLS handshakes remembers.
+    pub tls: tls::Memory,
 }
 
 /// A request with its complete response.

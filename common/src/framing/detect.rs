@@ -74,5 +74,5 @@ fn request(window: &mut Window, from: usize, to: usize) -> u8 {
 /// True for protocols that a reader of frames follows.
 #[inline(always)]
 pub fn is_framed(code: u8) -> bool {
-    code == protocol::HTTP2 || code >= protocol::REDIS
+    matches!(code, protocol::HTTP2 | protocol::TLS) || code >= protocol::REDIS
 }

@@ -28,6 +28,9 @@ pub mod means {
     pub const ALONE: u32 = 16;
     /// The message ends where the frame begins, which is read again: one frame may end several.
     pub const BEFORE: u32 = 128;
+    /// The exchange that waits ends with the frame, whoever sends it; from there on nothing can be
+    /// framed.
+    pub const FINISH: u32 = 256;
 }
 
 /// What a protocol makes of the bytes at a frame's beginning.
@@ -55,13 +58,19 @@ pub trait Protocol {
     const CODE: u8;
     /// How many new bytes to read at a frame's beginning; at most [`DATA_BYTES`].
     const LOOK_BYTES: usize;
-
     /// Reads the frame at window position `from`; bytes are known up to `to`.
     ///
     /// May keep facts of the message under way in [`Direction::op`], [`Direction::method`],
     /// [`Direction::status`] and [`Direction::content_length`]; [`begins`] says whether the frame
     /// is the message's first.
     fn read(conversation: &mut Conversation, is_request: bool, from: usize, to: usize) -> Frame;
+
+    /// True if what was seen leaves no doubt, although no exchange is complete: what cannot be read
+    /// then is a loss, and not another protocol.
+    #[inline(always)]
+    fn is_sure(_conversation: &Conversation) -> bool {
+        false
+    }
 }
 
 /// Outcomes of protocols whose answers only succeed or fail, as [`Direction::status`].
@@ -152,7 +161,7 @@ pub fn advance<P: Protocol, L: Load>(
         len: window.forget(frame.len as usize) as u64,
         means: window.forget(frame.means as usize) as u32,
     };
-    act(conversation, is_request, frame, from, to)
+    act::<P>(conversation, is_request, frame, from, to)
 }
 
 /// Loads new bytes behind the carried ones; answers where the bytes begin and end in the window.
@@ -178,7 +187,7 @@ fn fill<P: Protocol, L: Load>(direction: &mut Direction, bytes: &mut L) -> Optio
 }
 
 #[inline(always)]
-fn act(
+fn act<P: Protocol>(
     conversation: &mut Conversation,
     is_request: bool,
     frame: Frame,
@@ -193,10 +202,10 @@ fn act(
         return step::DONE;
     }
     if frame.means == 0 {
-        return not_a_frame(conversation, is_request);
+        return not_a_frame::<P>(conversation, is_request);
     }
     if frame.len == 0 {
-        return cut(conversation, is_request, from, to);
+        return cut::<P>(conversation, is_request, from, to);
     }
     direction.phase = phase::START_LINE;
     if resync {
@@ -212,6 +221,9 @@ fn act(
     direction.next = start.wrapping_add(frame.len);
     if frame.means & means::ASIDE != 0 {
         return more(direction);
+    }
+    if frame.means & means::FINISH != 0 {
+        return end_exchange(conversation, is_request, start, from, to);
     }
     go_on(conversation, is_request, start, from, to);
     let direction = conversation.direction_mut(is_request);
@@ -269,6 +281,24 @@ fn end_before(
     step
 }
 
+/// The exchange that waits ends with the frame under the reader, and with it all framing.
+#[inline(always)]
+fn end_exchange(
+    conversation: &mut Conversation,
+    is_request: bool,
+    start: u64,
+    from: usize,
+    to: usize,
+) -> Step {
+    let time_ns = conversation.direction_mut(is_request).segment.time_ns;
+    if !is_request {
+        go_on(conversation, is_request, start, from, to);
+    }
+    conversation.opaque = 1;
+    let finished = finish_response(conversation, time_ns);
+    exchange_or_orphan(conversation, finished)
+}
+
 /// Keeps the first bytes of the frame that says that a request failed.
 #[inline(always)]
 fn note_failure(conversation: &mut Conversation, from: usize, to: usize) {
@@ -314,12 +344,17 @@ fn end_message(conversation: &mut Conversation, is_request: bool) -> Step {
 
 /// The segment ends before the frame tells its length: keeps what there is.
 #[inline(always)]
-fn cut(conversation: &mut Conversation, is_request: bool, from: usize, to: usize) -> Step {
+fn cut<P: Protocol>(
+    conversation: &mut Conversation,
+    is_request: bool,
+    from: usize,
+    to: usize,
+) -> Step {
     let direction = conversation.direction_mut(is_request);
     let len = to.wrapping_sub(from);
     let read = to.wrapping_sub(CARRY_BYTES) as u64;
     if len >= CARRY_BYTES || direction.segment.end > direction.next.wrapping_add(read) {
-        return not_a_frame(conversation, is_request);
+        return not_a_frame::<P>(conversation, is_request);
     }
     if direction.phase == phase::RESYNC {
         direction.phase = phase::START_LINE;
@@ -333,14 +368,14 @@ fn cut(conversation: &mut Conversation, is_request: bool, from: usize, to: usize
 /// Bytes that are no frame: a connection that never had an exchange was taken for the wrong
 /// protocol; on another the frames are looked for again.
 #[inline(always)]
-fn not_a_frame(conversation: &mut Conversation, is_request: bool) -> Step {
+fn not_a_frame<P: Protocol>(conversation: &mut Conversation, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
     direction.next = direction.segment.end;
     if direction.phase == phase::RESYNC {
         // Counted when it was lost.
         return step::DONE;
     }
-    if conversation.answered == 0 {
+    if conversation.answered == 0 && !P::is_sure(conversation) {
         conversation.turn_opaque(protocol::TCP);
         return step::DONE;
     }

@@ -25,6 +25,7 @@ pub mod postgres;
 pub mod redis;
 pub mod sql;
 pub mod stream;
+pub mod tls;
 pub mod window;
 
 use crate::flow::protocol;
@@ -47,6 +48,7 @@ pub fn advance<L: window::Load>(
         protocol::POSTGRES => {
             frames::advance::<postgres::Postgres, L>(conversation, is_request, bytes)
         }
+        protocol::TLS => frames::advance::<tls::Tls, L>(conversation, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
         _ => http1::advance(conversation, is_request, bytes),
     }

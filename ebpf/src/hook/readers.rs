@@ -7,7 +7,9 @@ use aya_ebpf::{
 };
 use weir_common::{
     flow::role,
-    framing::{conversation::step, frames, mysql::Mysql, postgres::Postgres, redis::Redis},
+    framing::{
+        conversation::step, frames, mysql::Mysql, postgres::Postgres, redis::Redis, tls::Tls,
+    },
 };
 
 use crate::{
@@ -110,4 +112,5 @@ macro_rules! reader {
 
 reader!(weir_mysql, weir_mysql_in, weir_mysql_out, Mysql);
 reader!(weir_postgres, weir_postgres_in, weir_postgres_out, Postgres);
+reader!(weir_tls, weir_tls_in, weir_tls_out, Tls);
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);

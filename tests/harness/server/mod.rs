@@ -9,6 +9,7 @@ pub mod nginx;
 pub mod postgres;
 pub mod python;
 pub mod redis;
+pub mod tls;
 pub mod wrk;
 
 use std::{

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::Place;
+use super::{Place, tls::Certificate};
 use crate::{process::Process, scratch::Scratch};
 
 /// A running nginx.
@@ -43,6 +43,18 @@ impl Nginx {
             &format!("listen {address} http2; {locations}"),
             "",
         )
+    }
+
+    /// The same over TLS.
+    pub fn tls(place: Place, address: SocketAddr, shown: &Certificate, locations: &str) -> Self {
+        let (certificate, key) = (shown.file(), shown.key());
+        let server = format!(
+            "listen {address} ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; \
+             ssl_certificate_key {}; {locations}",
+            certificate.display(),
+            key.display()
+        );
+        Self::with_upstreams(place, address, &server, "")
     }
 
     /// Starts it as a proxy that keeps its connections to the back end `to`.

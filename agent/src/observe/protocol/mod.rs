@@ -8,9 +8,13 @@ mod mysql;
 mod postgres;
 mod redis;
 mod sql;
+mod tls;
 
-pub use http2::{failure, fixed_path, method_of as grpc_method};
+pub use http2::{fixed_path, method_of as grpc_method};
+pub use tls::operation as tls_operation;
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
+
+use super::model::TlsHandshake;
 
 /// What the bytes of an exchange tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +37,14 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
+        protocol::TLS => Some(tls::read(record.op)),
         _ => None,
     }
+}
+
+/// What a TLS handshake told; `None` for other exchanges.
+pub fn handshake(record: &ExchangeRecord) -> Option<TlsHandshake> {
+    (record.protocol == protocol::TLS).then(|| tls::handshake(record.op, record.head()))
 }
 
 /// True if the status of the protocol's exchanges is a status code that people know.
@@ -48,6 +58,11 @@ pub fn status(code: u8, outcome: u16) -> Option<u16> {
         protocol::GRPC | protocol::HTTP2 => http2::status(outcome),
         _ => shows_status(code).then_some(outcome),
     }
+}
+
+/// Name of an outcome that is no status of HTTP; `None` for others.
+pub fn failure(outcome: u16) -> Option<&'static str> {
+    http2::failure(outcome).or_else(|| tls::alert(outcome))
 }
 
 /// Name of a protocol in answers.

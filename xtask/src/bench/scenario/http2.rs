@@ -21,16 +21,11 @@ use crate::bench::{
 pub fn run(plan: &Plan) -> Result<Vec<Outcome>> {
     let host = Namespace::new();
     let lean = Nghttpd::start(Place::In(&host), local(8080), None);
-    let nginx = Nginx::http2(Place::In(&host), local(8081), &kept());
+    let nginx = Nginx::http2(Place::In(&host), local(8081), RETURN_200);
     Ok(vec![
         pairs(plan, &host, "HTTP/2, nghttpd", lean.address, "/index.html"),
         pairs(plan, &host, "HTTP/2, nginx", nginx.address, "/hello"),
     ])
-}
-
-/// Connections that are kept as long as the load lasts.
-fn kept() -> String {
-    format!("keepalive_requests 100000000; {RETURN_200}")
 }
 
 fn pairs(plan: &Plan, host: &Namespace, name: &str, address: SocketAddr, path: &str) -> Outcome {

@@ -1,0 +1,150 @@
+//! TLS: each handshake is one exchange, with what was agreed on, how long it took, and why it failed.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use weir_tests::{
+    agent::{Agent, Options},
+    gate::live,
+    netns::Namespace,
+    process::must,
+    server::{
+        Place,
+        nginx::Nginx,
+        tls::{Certificate, TlsPeer},
+    },
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8443);
+
+fn all_details() -> Options {
+    Options {
+        config: "detail_per_second = 1000000\n".into(),
+        ..Options::default()
+    }
+}
+
+/// A handshake as its client saw it.
+struct Deed {
+    operation: String,
+    name: String,
+    error: String,
+    took_ns: u64,
+}
+
+/// Reads what `tls_peer.py` tells.
+fn deeds(text: &str) -> Vec<Deed> {
+    let deed = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let [version, suite, name, error, took] = words[..] else {
+            return None;
+        };
+        Some(Deed {
+            operation: format!("handshake {version} {suite}"),
+            name: name.into(),
+            error: error.into(),
+            took_ns: took.parse().ok()?,
+        })
+    };
+    let lines = text.lines();
+    lines
+        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said: {line}")))
+        .collect()
+}
+
+/// What the client's words for a refusal are on the wire. OpenSSL says it in the clear, also of TLS
+/// 1.3.
+fn on_the_wire(deed: &Deed) -> Option<String> {
+    // An alert of the server, as OpenSSL spells it.
+    if let Some(alert) = deed.error.strip_prefix("TLSV1_ALERT_") {
+        return Some(alert.to_ascii_lowercase());
+    }
+    let alert = match (deed.error.as_str(), deed.name.as_str()) {
+        ("0", _) => return None,
+        (_, "other.lan") => "bad_certificate",
+        _ => "unknown_ca",
+    };
+    Some(alert.into())
+}
+
+#[test]
+fn handshakes_with_their_versions_names_times_and_alerts() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = TlsPeer::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    let told = must(&mut server.clients(Place::In(&host)));
+    let deeds = deeds(&told);
+    assert_eq!(deeds.len(), 14, "{told}");
+    let mut exchanges = tap.take(server.address.port(), deeds.len());
+    exchanges.sort_by(|a, b| a.ts.total_cmp(&b.ts));
+    for (deed, exchange) in deeds.iter().zip(&exchanges) {
+        let line = exchange.line();
+        let handshake = exchange.tls_handshake.as_ref().expect(&line);
+        assert_eq!(exchange.protocol, "tls", "{line}");
+        assert_eq!(
+            handshake.server_name.as_deref(),
+            Some(&*deed.name),
+            "{line}"
+        );
+        assert_eq!(handshake.alpn, ["h2", "http/1.1"], "{line}");
+        assert_eq!(exchange.error, on_the_wire(deed), "{line}");
+        if deed.error == "0" {
+            assert_eq!(exchange.operation, deed.operation);
+        }
+        if deed.took_ns > 100_000_000 {
+            let ratio = exchange.duration_ns as f64 / deed.took_ns as f64;
+            assert!((0.95..1.05).contains(&ratio), "{line}: {ratio}");
+        }
+    }
+    let edges = agent.expect_calls(&[server.address.port()], deeds.len() as u64);
+    let failed = deeds.iter().filter(|deed| deed.error != "0").count() as u64;
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    for edge in edges {
+        assert_eq!(edge.arrow(), "shop → vault:8443 tls");
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+}
+
+#[test]
+fn one_handshake_for_each_connection_of_curl() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let certificate = Certificate::new();
+    let nginx = Nginx::tls(
+        Place::In(&host),
+        SocketAddr::from(SERVER),
+        &certificate,
+        "location / { return 200 ok; }",
+    );
+    let tap = agent.tap();
+    let at = |path: &str| format!("https://shop.lan:8443{path}");
+    for version in [["--tlsv1.3", "--tlsv1.3"], ["--tls-max", "1.2"]] {
+        for _ in 0..3 {
+            let mut curl = Place::In(&host).command("curl", "shop");
+            // Two requests on each connection.
+            curl.args(["-s", "--resolve", "shop.lan:8443:127.0.0.1"])
+                .args(version)
+                .arg("--cacert")
+                .arg(certificate.file())
+                .args([at("/a"), at("/b")]);
+            assert_eq!(must(&mut curl), "okok");
+        }
+    }
+    let exchanges = tap.take(nginx.address.port(), 6);
+    let mut versions = BTreeMap::<_, u32>::new();
+    for exchange in &exchanges {
+        let handshake = exchange.tls_handshake.as_ref().expect("a handshake");
+        assert_eq!(handshake.server_name.as_deref(), Some("shop.lan"));
+        assert_eq!(exchange.error, None);
+        *versions.entry(handshake.version.clone()).or_default() += 1;
+    }
+    let expected = ["TLSv1.2", "TLSv1.3"].map(|version| (Some(version.to_owned()), 3));
+    assert_eq!(versions, expected.into());
+    agent.expect_calls(&[nginx.address.port()], 6);
+}

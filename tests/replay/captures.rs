@@ -266,6 +266,32 @@ fn a_load_that_was_cut_off() {
 }
 
 #[test]
+fn zookeeper() {
+    check(
+        "zookeeper.pcap",
+        &[
+            "connect - ",
+            "create - ",
+            "create - NodeExists",
+            "setData - ",
+            "setData - BadVersion",
+            "getData - ",
+            "getData - NoNode",
+            "exists - ",
+            "getData - ",
+            "exists - ",
+            "getChildren - ",
+            "multi - NodeExists",
+            "ping - ",
+            "delete - ",
+            "ruok - ",
+            "closeSession - ",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn an_exchange_tells_all() {
     let (exchanges, _) = replay(&capture("keepalive.pcap"));
     let second = &exchanges[1];

@@ -148,5 +148,20 @@ $enter "${server[@]}" "$bin/postgres" -D "$work/postgres/data" -h 127.0.0.1 -p 5
 for _ in $(seq 100); do [ -e "$work/postgres/.s.PGSQL.5432" ] && break; sleep 0.1; done
 record postgres.pcap "-i lo tcp port 5432" \
   inside "$here/../../target/venv/bin/python" "$here/../servers/postgres_client.py" 127.0.0.1 5432 few
+
+mkdir "$work/zookeeper"
+cat > "$work/zoo.cfg" <<CONF
+tickTime=1000
+dataDir=$work/zookeeper
+clientPort=2181
+clientPortAddress=127.0.0.1
+admin.enableServer=false
+4lw.commands.whitelist=*
+CONF
+$enter java -Xmx64m -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
+  org.apache.zookeeper.server.quorum.QuorumPeerMain "$work/zoo.cfg" > "$work/zookeeper.log" & started+=($!)
+sleep 5
+record zookeeper.pcap "-i lo tcp port 2181" inside "$here/../../target/venv/bin/python" \
+  "$here/zookeeper_client.py" 127.0.0.1:2181
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

@@ -171,6 +171,13 @@ pub const HOOKS: &[Hook] = &[
         "handshakes of TLS",
     ),
     hook(
+        "zookeeper",
+        "weir_zookeeper",
+        Kind::Reader(protocol::ZOOKEEPER),
+        release(5, 10),
+        "exchanges of ZooKeeper",
+    ),
+    hook(
         "exec",
         "weir_exec",
         Kind::Tracepoint("sched_process_exec"),

@@ -17,7 +17,7 @@ use weir_common::{
 };
 
 pub use super::protocol::name as protocol_name;
-use super::protocol::{Meaning, fixed_path, grpc_method, tls_operation};
+use super::protocol::{Meaning, fixed_path, grpc_method, operation_of_key};
 
 /// Name of what was folded away.
 pub const OTHER: &str = "_OTHER";
@@ -173,12 +173,9 @@ impl OperationNames {
 
     /// What is known of an operation: of HTTP/2 the path, which is learned without methods.
     fn path_or_name(&self, key: &OperationKey) -> Option<Arc<str>> {
-        if key.protocol == protocol::TLS {
-            // Its key is what it tells.
-            return Some(tls_operation(key.op).into());
-        }
         if key.protocol != protocol::HTTP2 {
-            return self.names.get(key).map(Arc::clone);
+            let learned = self.names.get(key).map(Arc::clone);
+            return learned.or_else(|| operation_of_key(key.protocol, key.op).map(Arc::from));
         }
         let learned = self.names.get(&OperationKey { method: 0, ..*key });
         learned

@@ -168,7 +168,11 @@ impl Run {
                 step::MORE => {}
                 step::NAMED => assert!(http2.path_len as usize <= MAX_SYMBOLS),
                 step::EXCHANGE if conversation.protocol == protocol::HTTP2 => {
-                    let half = if is_request { &http2.request } else { &http2.response };
+                    let half = if is_request {
+                        &http2.request
+                    } else {
+                        &http2.response
+                    };
                     self.finished.push(half.finished);
                 }
                 step::EXCHANGE => self.finished.push(conversation.finished),
@@ -234,7 +238,11 @@ fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
 fn has_lines(code: u8) -> bool {
     !matches!(
         code,
-        protocol::MYSQL | protocol::HTTP2 | protocol::POSTGRES | protocol::TLS
+        protocol::MYSQL
+            | protocol::HTTP2
+            | protocol::POSTGRES
+            | protocol::TLS
+            | protocol::ZOOKEEPER
     )
 }
 

@@ -45,7 +45,9 @@ pub struct Pending {
     /// One of [`super::http1::method`], or the protocol's own kind of request.
     pub method: u8,
     /// Explicit padding.
-    pub _pad: [u8; 7],
+    pub _pad: [u8; 3],
+    /// What its answer names it by: [`Direction::id`].
+    pub id: u32,
 }
 
 /// A statement that was prepared on the connection.
@@ -300,7 +302,7 @@ impl Conversation {
     /// Index of the slot of a request that waits. Slots are taken from the first one on whenever
     /// nothing waits, so that without pipelining it is always the same.
     #[inline(always)]
-    fn pending_slot(&self, ordinal: u64) -> usize {
+    pub(in crate::framing) fn pending_slot(&self, ordinal: u64) -> usize {
         ordinal.wrapping_sub(self.pending_from) as usize & (MAX_PENDING - 1)
     }
 
@@ -329,6 +331,7 @@ impl Conversation {
             pending.offset = direction.message_start;
             pending.bytes = direction.next.wrapping_sub(direction.message_start);
             pending.method = direction.method;
+            pending.id = direction.id;
         }
         self.asked = ordinal;
     }

@@ -4,8 +4,9 @@ use super::{
     conversation::Conversation,
     http2::{self, FRAME_HEADER_BYTES},
     line, mysql, postgres, redis,
-    stream::phase,
+    stream::{Direction, phase},
     window::Window,
+    zookeeper,
 };
 use crate::flow::protocol;
 
@@ -32,7 +33,8 @@ pub(super) fn detect(
     if to >= from + 8 && http2::begins_connection(window, from) {
         return protocol::HTTP2;
     }
-    let code = request(window, from, to);
+    let code = request(direction, from, to);
+    let window = &mut direction.window;
     if code == protocol::TCP && resumed {
         // On a connection that is older than its observer.
         if http2::resumes(window, from, to, whole) {
@@ -61,14 +63,41 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
 
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
 #[inline(always)]
-fn request(window: &mut Window, from: usize, to: usize) -> u8 {
+fn request(direction: &mut Direction, from: usize, to: usize) -> u8 {
+    if is_word(direction, from, to) {
+        return protocol::ZOOKEEPER;
+    }
+    let window = &mut direction.window;
     if window.byte(from) == b'*' {
         return redis::evidence(window, from, to);
     }
     if window.byte(from) == 0 {
-        return postgres::startup_evidence(window, from, to);
+        return lengths_first(window, from, to);
     }
     protocol::TCP
+}
+
+/// The same of bytes that may be a length: the first that knows them, or that may come to.
+#[inline(always)]
+fn lengths_first(window: &mut Window, from: usize, to: usize) -> u8 {
+    let found = postgres::startup_evidence(window, from, to);
+    let found = window.forget(found as usize) as u8;
+    if is_framed(found) {
+        return found;
+    }
+    match zookeeper::evidence(window, from, to) {
+        protocol::TCP => found,
+        other => other,
+    }
+}
+
+/// True if these bytes, the whole segment, begin a connection with a word that is no HTTP, though
+/// its letters could become that.
+#[inline(always)]
+pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
+    // In mid-stream such letters mean nothing.
+    let begins = direction.message_start == 0 && direction.phase == phase::START_LINE;
+    begins && zookeeper::is_word(&direction.window, from, to)
 }
 
 /// True for protocols that a reader of frames follows.

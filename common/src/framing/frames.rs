@@ -26,6 +26,11 @@ pub mod means {
     /// The message under way stands alone: a request without an answer, or what the server sends
     /// unasked.
     pub const ALONE: u32 = 16;
+    /// The message goes on until the connection ends; a request is complete with this frame, and
+    /// nothing of the client is read after it.
+    pub const UNTIL_CLOSE: u32 = 32;
+    /// An answer to a request that was not seen: passed over, and counted as lost.
+    pub const ORPHAN: u32 = 64;
     /// The message ends where the frame begins, which is read again: one frame may end several.
     pub const BEFORE: u32 = 128;
     /// The exchange that waits ends with the frame, whoever sends it; from there on nothing can be
@@ -52,7 +57,8 @@ impl Frame {
     pub const BAD: Self = Self { len: 0, means: 0 };
 }
 
-/// A protocol of frames with answers in the order of requests.
+/// A protocol of frames with answers in the order of requests, or in any order if they name them
+/// ([`super::pairing`]).
 pub trait Protocol {
     /// One of [`protocol`].
     const CODE: u8;
@@ -61,8 +67,8 @@ pub trait Protocol {
     /// Reads the frame at window position `from`; bytes are known up to `to`.
     ///
     /// May keep facts of the message under way in [`Direction::op`], [`Direction::method`],
-    /// [`Direction::status`] and [`Direction::content_length`]; [`begins`] says whether the frame
-    /// is the message's first.
+    /// [`Direction::status`], [`Direction::id`] and [`Direction::content_length`]; [`begins`] says
+    /// whether the frame is the message's first.
     fn read(conversation: &mut Conversation, is_request: bool, from: usize, to: usize) -> Frame;
 
     /// True if what was seen leaves no doubt, although no exchange is complete: what cannot be read
@@ -225,10 +231,16 @@ fn act<P: Protocol>(
     if frame.means & means::FINISH != 0 {
         return end_exchange(conversation, is_request, start, from, to);
     }
+    if frame.means & means::ORPHAN != 0 {
+        return lost(conversation, is_request, Loss::OrphanResponse, 1);
+    }
     go_on(conversation, is_request, start, from, to);
     let direction = conversation.direction_mut(is_request);
     if frame.means & means::ALONE != 0 {
         direction.head_flags |= head_flag::ALONE;
+    }
+    if frame.means & means::UNTIL_CLOSE != 0 {
+        return last_message(conversation, is_request);
     }
     if frame.means & means::END == 0 {
         return more(direction);
@@ -340,6 +352,21 @@ fn end_message(conversation: &mut Conversation, is_request: bool) -> Step {
     direction.messages = direction.messages.wrapping_add(1);
     conversation.ask();
     more(&conversation.request)
+}
+
+/// Nothing follows this message in its direction but its own rest.
+#[inline(always)]
+fn last_message(conversation: &mut Conversation, is_request: bool) -> Step {
+    let direction = conversation.direction_mut(is_request);
+    direction.phase = phase::UNTIL_CLOSE;
+    if is_request {
+        direction.head_flags = 0;
+        direction.messages = direction.messages.wrapping_add(1);
+        conversation.ask();
+    }
+    let direction = conversation.direction_mut(is_request);
+    direction.next = direction.next.max(direction.segment.end);
+    step::DONE
 }
 
 /// The segment ends before the frame tells its length: keeps what there is.

@@ -21,12 +21,14 @@ pub mod http2;
 mod line;
 pub mod mysql;
 pub mod operation;
+mod pairing;
 pub mod postgres;
 pub mod redis;
 pub mod sql;
 pub mod stream;
 pub mod tls;
 pub mod window;
+pub mod zookeeper;
 
 use crate::flow::protocol;
 
@@ -50,6 +52,9 @@ pub fn advance<L: window::Load>(
         }
         protocol::TLS => frames::advance::<tls::Tls, L>(conversation, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
+        protocol::ZOOKEEPER => {
+            frames::advance::<zookeeper::ZooKeeper, L>(conversation, is_request, bytes)
+        }
         _ => http1::advance(conversation, is_request, bytes),
     }
 }

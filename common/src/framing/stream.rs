@@ -98,8 +98,10 @@ pub struct Direction {
     pub misses: u8,
     /// 1 once `base_seq` is known.
     pub anchored: u8,
+    /// What the answer will name the current request by, in protocols where it does.
+    pub id: u32,
     /// Explicit padding.
-    pub _pad: [u64; 6],
+    pub _pad: [u32; 11],
     /// Bytes under the reader.
     pub window: Window,
 }

@@ -9,6 +9,7 @@ use weir_common::{
     flow::role,
     framing::{
         conversation::step, frames, mysql::Mysql, postgres::Postgres, redis::Redis, tls::Tls,
+        zookeeper::ZooKeeper,
     },
 };
 
@@ -114,3 +115,9 @@ reader!(weir_mysql, weir_mysql_in, weir_mysql_out, Mysql);
 reader!(weir_postgres, weir_postgres_in, weir_postgres_out, Postgres);
 reader!(weir_tls, weir_tls_in, weir_tls_out, Tls);
 reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);
+reader!(
+    weir_zookeeper,
+    weir_zookeeper_in,
+    weir_zookeeper_out,
+    ZooKeeper
+);

@@ -11,6 +11,7 @@ pub mod python;
 pub mod redis;
 pub mod tls;
 pub mod wrk;
+pub mod zookeeper;
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},

@@ -9,9 +9,9 @@ mod postgres;
 mod redis;
 mod sql;
 mod tls;
+mod zookeeper;
 
 pub use http2::{fixed_path, method_of as grpc_method};
-pub use tls::operation as tls_operation;
 use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
 
 use super::model::TlsHandshake;
@@ -38,6 +38,16 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
         protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         protocol::TLS => Some(tls::read(record.op)),
+        protocol::ZOOKEEPER => Some(zookeeper::read(record.head(), record.answer())),
+        _ => None,
+    }
+}
+
+/// Name of an operation whose key tells it, so that no head is needed.
+pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
+    match code {
+        protocol::TLS => Some(tls::operation(op)),
+        protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,
     }
 }

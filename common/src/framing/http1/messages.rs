@@ -8,7 +8,7 @@ use crate::{
         conversation::{
             Step, body_of, exchange_or_orphan, finish_message, finish_response, lost, more,
         },
-        detect::is_framed,
+        detect::{is_framed, is_word},
         line,
         stream::{head_flag, phase},
         window::CARRY_BYTES,
@@ -64,7 +64,8 @@ fn still_http(conversation: &mut Conversation, is_request: bool) -> Step {
         let len = (direction.carry_len as usize & 127).min(CARRY_BYTES);
         let start = CARRY_BYTES - len;
         let may = if is_request {
-            line::may_begin_request(&direction.window, start, len)
+            !is_word(direction, start, CARRY_BYTES)
+                && line::may_begin_request(&direction.window, start, len)
         } else {
             line::may_begin_response(&direction.window, start, len)
         };

@@ -1,0 +1,115 @@
+//! ZooKeeper called through kazoo: every request is counted by operation and outcome.
+
+use std::{collections::BTreeMap, net::SocketAddr, thread, time::Duration};
+
+use weir_tests::{
+    agent::Agent,
+    answer::{Edge, Exchange},
+    gate::live,
+    netns::Namespace,
+    server::{
+        Place,
+        zookeeper::{CLIENT, Called, Waiting, ZooKeeper, call},
+    },
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 2181);
+
+fn count<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// Fails unless the edge and its details agree with what kazoo says it did.
+fn check(edge: &Edge, told: &[Exchange], called: &Called) {
+    let arrow = format!("{CLIENT} → {}:{} zookeeper", ZooKeeper::SERVICE, SERVER.1);
+    assert_eq!(edge.arrow(), arrow);
+    assert_eq!(
+        count(told.iter().map(|e| e.operation.as_str())),
+        called.sent
+    );
+    let errors = told.iter().filter_map(|e| e.error.as_deref());
+    assert_eq!(count(errors), called.failed);
+    assert_eq!(edge.errors, called.failed.values().sum::<u64>(), "{edge:?}");
+    assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+}
+
+/// The server's time for each of kazoo's plain reads lies within what kazoo waited for it.
+fn check_times(told: &[Exchange], called: &Called) {
+    let reads = told
+        .iter()
+        .filter(|e| e.operation == "getData" && e.error.is_none());
+    let mut served: Vec<u64> = reads
+        .map(|e| e.duration_ns)
+        .take(called.reads_ns.len())
+        .collect();
+    let mut waited = called.reads_ns.clone();
+    assert_eq!(served.len(), waited.len());
+    for (served, waited) in served.iter().zip(&waited) {
+        assert!(
+            (1_000..=*waited).contains(served),
+            "{served} ns of {waited} ns"
+        );
+    }
+    served.sort_unstable();
+    waited.sort_unstable();
+    // Most of what a client of a local server waits for is the server and itself.
+    let (served, waited) = (served[served.len() / 2], waited[waited.len() / 2]);
+    assert!(served * 20 > waited, "{served} ns of {waited} ns");
+}
+
+#[test]
+fn every_request_is_counted_by_operation_and_outcome() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::start();
+    let server = ZooKeeper::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    let called = call(Place::In(&host), server.address);
+    let calls = called.sent.values().sum::<u64>();
+    assert!(called.sent["ping"] > 0 && calls > 70, "{called:?}");
+
+    let edges = agent.expect_calls(&[SERVER.1], calls);
+    let told = tap.take(SERVER.1, calls as usize);
+    assert_eq!(edges.len(), 1, "{edges:#?}");
+    check(&edges[0], &told, &called);
+    check_times(&told, &called);
+    let answer = agent.ask::<Edge>(&["edges"]);
+    assert_eq!(
+        answer.lost.get("orphan_response"),
+        None,
+        "{:?}",
+        answer.lost
+    );
+}
+
+#[test]
+fn a_session_older_than_weir_is_taken_up() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let mut agent = Agent::prepare(Default::default());
+    let server = ZooKeeper::start(Place::In(&host), SocketAddr::from(SERVER));
+    let client = Waiting::connect(Place::In(&host), server.address);
+    agent.restart();
+    let tap = agent.tap();
+    let mut called = client.go();
+    // Pings before the first call are counted by weir only; the word has its own connection.
+    called.sent.remove("ping");
+    // The last records and counts are on their way when the client has ended.
+    thread::sleep(Duration::from_secs(3));
+    let mut told = tap.finish().exchanges;
+    told.retain(|e| e.server.addr.ends_with(&format!(":{}", SERVER.1)));
+    told.retain(|e| e.operation != "ping" && e.operation != "ruok");
+
+    let edges = agent.edges_of(&[SERVER.1]);
+    assert_eq!(edges.len(), 1, "{edges:#?}");
+    check(&edges[0], &told, &called);
+    assert!(edges[0].calls > told.len() as u64, "{:?}", edges[0]);
+}

@@ -151,7 +151,12 @@ impl Framed {
                 self.asked(segment.ack);
             }
             match code {
-                step::DONE => return,
+                step::DONE => {
+                    if !is_request && self.begins_in_a_hole() {
+                        self.look_again(output);
+                    }
+                    return;
+                }
                 step::MORE => {}
                 step::EXCHANGE => {
                     let finished = self.conversation.finished;
@@ -167,6 +172,24 @@ impl Framed {
         }
         let missed = self.conversation.give_up(is_request);
         output.lost.add(Loss::TooManyMessages, missed);
+    }
+
+    /// True if the server's first bytes say nothing, and answer what the capture does not show.
+    fn begins_in_a_hole(&self) -> bool {
+        let conversation = &self.conversation;
+        let unknown = conversation.opaque != 0 && conversation.protocol == protocol::TCP;
+        unknown && conversation.request.highest == 0 && self.began.unseen_request
+    }
+
+    /// Takes the connection for one that is older than the capture.
+    fn look_again(&mut self, output: &mut Output<'_>) {
+        let conversation = &mut self.conversation;
+        conversation.opaque = 0;
+        conversation.protocol = protocol::UNKNOWN;
+        conversation.response.next = conversation.response.segment.end;
+        conversation.start_midstream();
+        self.hole = true;
+        output.lost.add(Loss::SegmentGap, 1);
     }
 
     /// The same of HTTP/2, whose streams pair their requests and responses themselves.

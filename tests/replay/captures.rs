@@ -292,6 +292,21 @@ fn zookeeper() {
 }
 
 #[test]
+fn dns_over_tcp() {
+    check(
+        "dns-tcp.pcap",
+        &[
+            "A shop.test ",
+            "AAAA shop.test ",
+            "SRV _db._tcp.test ",
+            "A none.test NXDOMAIN",
+            "A nobody.else REFUSED",
+        ],
+        &[],
+    );
+}
+
+#[test]
 fn an_exchange_tells_all() {
     let (exchanges, _) = replay(&capture("keepalive.pcap"));
     let second = &exchanges[1];

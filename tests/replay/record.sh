@@ -163,5 +163,11 @@ $enter java -Xmx64m -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" \
 sleep 5
 record zookeeper.pcap "-i lo tcp port 2181" inside "$here/../../target/venv/bin/python" \
   "$here/zookeeper_client.py" 127.0.0.1:2181
+$enter dnsmasq --no-daemon --conf-file=/dev/null --port=5399 --listen-address=127.0.0.1 --bind-interfaces \
+  --no-resolv --no-hosts --user=root --local=/test/ --host-record=shop.test,10.9.9.9 \
+  --srv-host=_db._tcp.test,db.test,5432 2> "$work/dnsmasq.log" & started+=($!)
+sleep 1
+record dns-tcp.pcap "-i lo tcp port 5399" inside dig @127.0.0.1 -p 5399 +tcp +keepopen \
+  shop.test A shop.test AAAA _db._tcp.test SRV none.test A nobody.else A
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

@@ -136,6 +136,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges",
     ),
     hook(
+        "dns",
+        "weir_dns",
+        Kind::Reader(protocol::DNS),
+        release(5, 10),
+        "exchanges of DNS over TCP",
+    ),
+    hook(
         "http2",
         "weir_http2",
         Kind::Reader(protocol::HTTP2),

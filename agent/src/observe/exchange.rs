@@ -64,7 +64,8 @@ pub fn exchange_of(
         method: method_name(record.protocol, record.method).map(Into::into),
         path: head
             .filter(|head| !head.target.is_empty())
-            .map(|head| path_of(head.target)),
+            .map(|head| path_of(head.target))
+            .or_else(|| protocol::path_of(record)),
         status: protocol::status(record.protocol, record.status).filter(|_| !unanswered),
         error: meaning
             .and_then(|meaning| meaning.error)

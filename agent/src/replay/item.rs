@@ -55,7 +55,9 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         },
         method: method.map(str::to_owned),
         // Of HTTP/2 only what operations have in common is kept.
-        path: path.filter(|_| record.protocol == HTTP1),
+        path: path
+            .filter(|_| record.protocol == HTTP1)
+            .or_else(|| protocol::path_of(record)),
         status: status.filter(|_| record.status != 0),
         error: meaning
             .and_then(|meaning| meaning.error)

@@ -238,8 +238,9 @@ fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
 fn has_lines(code: u8) -> bool {
     !matches!(
         code,
-        protocol::MYSQL
+        protocol::DNS
             | protocol::HTTP2
+            | protocol::MYSQL
             | protocol::POSTGRES
             | protocol::TLS
             | protocol::ZOOKEEPER

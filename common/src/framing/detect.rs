@@ -2,6 +2,7 @@
 
 use super::{
     conversation::Conversation,
+    dns,
     http2::{self, FRAME_HEADER_BYTES},
     line, mysql, postgres, redis,
     stream::{Direction, phase},
@@ -80,15 +81,22 @@ fn request(direction: &mut Direction, from: usize, to: usize) -> u8 {
 /// The same of bytes that may be a length: the first that knows them, or that may come to.
 #[inline(always)]
 fn lengths_first(window: &mut Window, from: usize, to: usize) -> u8 {
-    let found = postgres::startup_evidence(window, from, to);
-    let found = window.forget(found as usize) as u8;
-    if is_framed(found) {
-        return found;
+    let postgres = postgres::startup_evidence(window, from, to);
+    let postgres = window.forget(postgres as usize) as u8;
+    if is_framed(postgres) {
+        return postgres;
     }
-    match zookeeper::evidence(window, from, to) {
-        protocol::TCP => found,
-        other => other,
+    let zookeeper = zookeeper::evidence(window, from, to);
+    let zookeeper = window.forget(zookeeper as usize) as u8;
+    if is_framed(zookeeper) {
+        return zookeeper;
     }
+    let dns = dns::evidence(window, from, to);
+    let any_may = [postgres, zookeeper].contains(&protocol::UNKNOWN);
+    if dns == protocol::TCP && any_may {
+        return protocol::UNKNOWN;
+    }
+    dns
 }
 
 /// True if these bytes, the whole segment, begin a connection with a word that is no HTTP, though

@@ -14,6 +14,7 @@
 
 pub mod conversation;
 pub mod detect;
+pub mod dns;
 pub mod frames;
 mod heads;
 pub mod http1;
@@ -44,6 +45,7 @@ pub fn advance<L: window::Load>(
     bytes: &mut L,
 ) -> u32 {
     match conversation.protocol {
+        protocol::DNS => frames::advance::<dns::Dns, L>(conversation, is_request, bytes),
         // Its caller walks it, see below.
         protocol::HTTP2 => conversation::step::DONE,
         protocol::MYSQL => frames::advance::<mysql::Mysql, L>(conversation, is_request, bytes),

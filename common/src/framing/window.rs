@@ -252,6 +252,12 @@ fn place(words: *const [u64; WORDS], at: usize) -> *const u64 {
     place
 }
 
+/// Four bytes, the first one highest.
+#[inline(always)]
+pub(super) fn word_at(window: &Window, at: usize) -> u32 {
+    (window.u64_at(at) as u32).swap_bytes()
+}
+
 /// A bit 7 of each byte of `word` that equals `byte`; exact for every byte.
 #[inline(always)]
 pub fn matches_byte(word: u64, byte: u8) -> u64 {

@@ -11,7 +11,7 @@ use super::{
     frames::{Frame, Protocol, means, outcome},
     pairing::answers,
     stream::phase,
-    window::Window,
+    window::{Window, word_at},
 };
 use crate::flow::protocol;
 
@@ -95,12 +95,6 @@ pub const fn op_of(code: i32) -> u64 {
 /// Operation key of a four-letter word, as it stands on the wire.
 pub const fn op_of_word(word: [u8; 4]) -> u64 {
     u32::from_be_bytes(word) as u64
-}
-
-/// Four bytes, the first one highest.
-#[inline(always)]
-fn word_at(window: &Window, at: usize) -> u32 {
-    (window.u64_at(at) as u32).swap_bytes()
 }
 
 /// Whether the bytes at `from` begin a connection or a request; see [`super::detect`].

@@ -3,6 +3,7 @@
 //! The kernel knows an operation by a hash; here it gets its name. Only what names the operation
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
+pub mod dns;
 mod http2;
 mod mysql;
 mod postgres;
@@ -33,6 +34,7 @@ pub struct Meaning {
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
+        protocol::DNS => Some(dns::read(record)),
         protocol::GRPC => Some(http2::read(record.op, record.head())),
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
@@ -43,10 +45,19 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     }
 }
 
+/// What a request is about, for protocols where that is no secret: the name in a DNS query.
+pub fn path_of(record: &ExchangeRecord) -> Option<String> {
+    match record.protocol {
+        protocol::DNS => dns::path_of(record),
+        _ => None,
+    }
+}
+
 /// Name of an operation whose key tells it, so that no head is needed.
 pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
     match code {
         protocol::TLS => Some(tls::operation(op)),
+        protocol::DNS => dns::name_of(op),
         protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,
     }

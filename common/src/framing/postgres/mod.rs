@@ -21,7 +21,7 @@ pub mod text;
 use super::{
     conversation::Conversation,
     frames::{Frame, Protocol, means},
-    window::{DATA_BYTES, Window},
+    window::{DATA_BYTES, Window, word_at},
 };
 use crate::{flow::protocol, stable_hash};
 
@@ -149,12 +149,6 @@ impl Header {
             means,
         }
     }
-}
-
-/// Four bytes, the first one highest.
-#[inline(always)]
-fn word_at(window: &Window, at: usize) -> u32 {
-    (window.u64_at(at) as u32).swap_bytes()
 }
 
 /// What was read from `from` to `at` belongs to the message under way.

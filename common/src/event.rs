@@ -21,6 +21,8 @@ pub mod kind {
     pub const PROCESS: u32 = 4;
     /// [`super::PathRecord`].
     pub const PATH: u32 = 5;
+    /// [`super::AnswerRecord`].
+    pub const ANSWER: u32 = 6;
 }
 
 /// First bytes of every record.
@@ -317,6 +319,32 @@ pub struct ProcessRecord {
     pub tgid: u32,
     /// One of [`process_event`].
     pub event: u32,
+}
+
+/// Bytes of a DNS answer that are told: what fits into a datagram without extensions (RFC 1035,
+/// section 4.2.1).
+pub const DNS_ANSWER_BYTES: usize = 512;
+
+/// A DNS answer with addresses that somebody on this host asked for. Told at most once a second
+/// for each question.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct AnswerRecord {
+    /// Common part.
+    pub header: Header,
+    /// Length of what is in `bytes`; read it by [`AnswerRecord::message`].
+    pub len: u32,
+    /// Explicit padding.
+    pub _pad: u32,
+    /// The message, cut off if it is longer.
+    pub bytes: [u8; DNS_ANSWER_BYTES],
+}
+
+impl AnswerRecord {
+    /// The message as far as it is told.
+    pub fn message(&self) -> &[u8] {
+        self.bytes.get(..self.len as usize).unwrap_or(&[])
+    }
 }
 
 /// Value of the one-slot `CONTROL` array: the agent steers the programs with it.

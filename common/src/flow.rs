@@ -63,6 +63,8 @@ pub mod protocol {
     pub const GRPC: u8 = 13;
     /// Room for protocols in tables that have a place for each.
     pub const SLOTS: usize = 32;
+    /// Place of the readers of datagrams among the readers of protocols.
+    pub const DATAGRAMS: u8 = 31;
 }
 
 /// One end of an edge. A party on this host has `workload` or `tgid` set and `addr` zero;

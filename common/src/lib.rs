@@ -7,6 +7,7 @@
 //! # Layout
 //! - [`flow`]: who talks to whom: parties, edges, the per-socket record's identity half
 //! - [`connection`]: the per-socket record
+//! - [`datagram`]: queries in datagrams that wait for their answer
 //! - [`draw`]: which exchanges go to the detail lane
 //! - [`event`]: records that cross the ring buffer
 //! - [`counter`]: exact-lane keys and values, latency histogram, loss reasons
@@ -19,6 +20,7 @@
 
 pub mod connection;
 pub mod counter;
+pub mod datagram;
 pub mod draw;
 pub mod event;
 pub mod flow;

@@ -4,7 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
 use weir_common::{
     connection::{ConnectionState, flag},
     counter::{EdgeStats, Loss, bucket_of},
-    flow::{EDGE_OTHER, Owner, Party, protocol::SLOTS as PROTOCOL_SLOTS, role},
+    flow::{EDGE_OTHER, EdgeKey, EdgeValue, Owner, Party, protocol::SLOTS as PROTOCOL_SLOTS, role},
 };
 
 use crate::{
@@ -48,8 +48,9 @@ pub fn stats(edge_id: u32) -> Option<&'static mut EdgeStats> {
         .map(|stats| unsafe { &mut *stats })
 }
 
+/// An end of an edge.
 #[inline(always)]
-fn party(owner: &Owner, addr: &[u8; 16], local: bool) -> Party {
+pub fn party(owner: &Owner, addr: &[u8; 16], local: bool) -> Party {
     if !local {
         return Party {
             addr: *addr,
@@ -100,19 +101,31 @@ pub fn settle(state: &mut ConnectionState, time_ns: u64) -> u32 {
 
 #[inline(always)]
 fn find_or_make(state: &mut ConnectionState, time_ns: u64) -> u32 {
-    // SAFETY: the id is written once, before the entry is inserted.
-    if let Some(edge) = unsafe { EDGES.get(&state.edge_key) } {
-        return edge.id;
+    if let Some(id) = find(&state.edge_key) {
+        return id;
     }
+    write_value(state, time_ns);
+    make(&state.edge_key, &mut state.edge_value)
+}
+
+/// Id of an edge that is there.
+#[inline(always)]
+pub fn find(key: &EdgeKey) -> Option<u32> {
+    // SAFETY: the id is written once, before the entry is inserted.
+    unsafe { EDGES.get(key) }.map(|edge| edge.id)
+}
+
+/// Makes an edge of a value that lacks only its id.
+#[inline(always)]
+pub fn make(key: &EdgeKey, value: &mut EdgeValue) -> u32 {
     let Some(id) = fresh_id() else {
         lost(Loss::EdgeTableFull, 1);
         return EDGE_OTHER;
     };
-    write_value(state, id, time_ns);
-    let _ = EDGES.insert(&state.edge_key, &state.edge_value, BPF_NOEXIST as u64);
+    value.id = id;
+    let _ = EDGES.insert(key, &*value, BPF_NOEXIST as u64);
     // Another CPU may have been first; then its id counts.
-    // SAFETY: as above.
-    let found = unsafe { EDGES.get(&state.edge_key) }.map(|edge| edge.id);
+    let found = find(key);
     if found != Some(id) {
         let _ = EDGE_STATS.remove(id);
     }
@@ -123,7 +136,7 @@ fn find_or_make(state: &mut ConnectionState, time_ns: u64) -> u32 {
 }
 
 #[inline(always)]
-fn write_value(state: &mut ConnectionState, id: u32, time_ns: u64) {
+fn write_value(state: &mut ConnectionState, time_ns: u64) {
     let is_server = state.role == role::SERVER;
     let (client, server) = if is_server {
         (&state.peer, &state.owner)
@@ -131,13 +144,7 @@ fn write_value(state: &mut ConnectionState, id: u32, time_ns: u64) {
         (&state.owner, &state.peer)
     };
     let value = &mut state.edge_value;
-    value.first_seen_ns = time_ns;
-    value.client_cgroup = client.cgroup_id;
-    value.server_cgroup = server.cgroup_id;
-    value.client_comm = client.comm;
-    value.server_comm = server.comm;
-    value.client_tgid = client.tgid;
-    value.server_tgid = server.tgid;
+    write_owners(value, client, server, time_ns);
     value.client_addr = if is_server {
         state.remote_addr
     } else {
@@ -148,7 +155,18 @@ fn write_value(state: &mut ConnectionState, id: u32, time_ns: u64) {
     } else {
         state.remote_addr
     };
-    value.id = id;
+}
+
+/// Writes what is first seen of both ends but their addresses.
+#[inline(always)]
+pub fn write_owners(value: &mut EdgeValue, client: &Owner, server: &Owner, time_ns: u64) {
+    value.first_seen_ns = time_ns;
+    value.client_cgroup = client.cgroup_id;
+    value.server_cgroup = server.cgroup_id;
+    value.client_comm = client.comm;
+    value.server_comm = server.comm;
+    value.client_tgid = client.tgid;
+    value.server_tgid = server.tgid;
 }
 
 /// A random id that no edge has: claiming its totals proves it. (A counter would need an atomic

@@ -51,52 +51,71 @@ pub fn record_stream(state: &mut ConnectionState, finished: &Finished) {
 }
 
 /// An exchange that was completed.
-struct Seen<'a> {
-    finished: &'a Finished,
-    protocol: u8,
-    is_error: bool,
+pub struct Seen<'a> {
+    /// What is known of it.
+    pub finished: &'a Finished,
+    /// One of [`protocol`].
+    pub protocol: u8,
+    /// True if it failed at the server.
+    pub is_error: bool,
+}
+
+impl Seen<'_> {
+    /// From the request's first byte to the response's last one; 0 if it is not known.
+    #[inline(always)]
+    pub fn duration_ns(&self) -> u64 {
+        if self.finished.started_ns == 0 {
+            return 0;
+        }
+        let finished = self.finished;
+        finished.ended_ns.saturating_sub(finished.started_ns)
+    }
 }
 
 #[inline(always)]
 fn record_of(state: &ConnectionState, seen: &Seen<'_>) {
-    let finished = seen.finished;
-    let timed = finished.started_ns != 0;
-    let duration_ns = if timed {
-        finished.ended_ns.saturating_sub(finished.started_ns)
-    } else {
-        0
-    };
-    let Some(value) = slot(state, seen) else {
-        lost_on(state.edge_id, Loss::OpTableFull as u32, 1);
+    let duration_ns = seen.duration_ns();
+    let Some(value) = count(state.edge_id, seen, duration_ns) else {
         return;
     };
-    atomic::add(&mut value.calls, 1);
-    atomic::add(&mut value.request_bytes, finished.request_bytes);
-    atomic::add(&mut value.response_bytes, finished.response_bytes);
-    value.last_seen_ns = finished.ended_ns;
-    if timed {
-        atomic::add(&mut value.duration_sum_ns, duration_ns);
-        if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
-            atomic::add_u32(bucket, 1);
-        }
-    } else {
-        atomic::add(&mut value.untimed, 1);
-        lost_on(state.edge_id, Loss::PipelineDepth as u32, 1);
-    }
-    let has_head = state.conversation.head_ordinal == finished.ordinal;
+    let has_head = state.conversation.head_ordinal == seen.finished.ordinal;
     let (why, probability) = wanted(value, seen, duration_ns, has_head);
     if why != 0 {
         tell(state, seen, why, probability, has_head, value);
     }
 }
 
+/// Counts an exchange on its edge; answers the counters of its operation.
+#[inline(always)]
+pub fn count(edge_id: u32, seen: &Seen<'_>, duration_ns: u64) -> Option<&'static mut OpValue> {
+    let finished = seen.finished;
+    let Some(value) = slot(edge_id, seen) else {
+        lost_on(edge_id, Loss::OpTableFull as u32, 1);
+        return None;
+    };
+    atomic::add(&mut value.calls, 1);
+    atomic::add(&mut value.request_bytes, finished.request_bytes);
+    atomic::add(&mut value.response_bytes, finished.response_bytes);
+    value.last_seen_ns = finished.ended_ns;
+    if finished.started_ns != 0 {
+        atomic::add(&mut value.duration_sum_ns, duration_ns);
+        if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
+            atomic::add_u32(bucket, 1);
+        }
+    } else {
+        atomic::add(&mut value.untimed, 1);
+        lost_on(edge_id, Loss::PipelineDepth as u32, 1);
+    }
+    Some(value)
+}
+
 /// The counters of an exchange's operation on this CPU; those of `_OTHER` if the table is full.
 #[inline(always)]
-fn slot(state: &ConnectionState, seen: &Seen<'_>) -> Option<&'static mut OpValue> {
+fn slot(edge_id: u32, seen: &Seen<'_>) -> Option<&'static mut OpValue> {
     let finished = seen.finished;
     let mut key = OpKey {
         op: finished.op,
-        edge_id: state.edge_id,
+        edge_id,
         status: finished.status,
         protocol: seen.protocol,
         method: finished.method,
@@ -135,7 +154,7 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
 
 /// Why the detail lane wants an exchange, and with what probability it was drawn.
 #[inline(always)]
-fn wanted(value: &OpValue, seen: &Seen<'_>, duration_ns: u64, has_head: bool) -> (u8, u32) {
+pub fn wanted(value: &OpValue, seen: &Seen<'_>, duration_ns: u64, has_head: bool) -> (u8, u32) {
     let Some(control) = control() else {
         return (0, 0);
     };

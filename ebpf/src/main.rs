@@ -5,8 +5,9 @@
 //! - [`maps`], [`storage`]: what is kept
 //! - [`packet`]: IP and TCP headers; [`owner`]: who made a socket
 //! - [`edge`]: edges and their totals; [`exchange`]: the two lanes; [`emit`]: the ring buffer
+//! - [`datagram`]: DNS over UDP; [`query`]: what becomes of its queries
 //! - [`walk`]: what every walk over messages shares
-//! - [`access`], [`pacing`]: policy
+//! - [`access`], [`call`], [`pacing`]: policy
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
@@ -17,7 +18,9 @@
 
 mod access;
 mod atomic;
+mod call;
 mod connection;
+mod datagram;
 mod edge;
 mod emit;
 mod exchange;
@@ -26,6 +29,7 @@ mod maps;
 mod owner;
 mod pacing;
 mod packet;
+mod query;
 mod storage;
 mod walk;
 

@@ -9,6 +9,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     counter::{EdgeStats, Loss, OpKey, OpValue},
+    datagram::{MAX_QUERIES, QueryKey, QueryPairKey, QueryState},
     draw::Drawn,
     event::Control,
     flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
@@ -76,6 +77,29 @@ pub static PAIRS: LruHashMap<PairKey, PairValue> = LruHashMap::with_max_entries(
 /// sequence number of a SYN, 0 for a datagram.
 #[map]
 pub static CALLS: LruHashMap<CallKey, u32> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Queries in datagrams that wait for their answer.
+#[map]
+pub static QUERIES: HashMap<QueryKey, QueryState> =
+    HashMap::with_max_entries(MAX_QUERIES, BPF_F_NO_PREALLOC);
+
+/// Zeroes to begin entries from that are too large for the stack.
+#[map]
+pub static ZERO_QUERY: Array<QueryState> = Array::with_max_entries(1, 0);
+
+/// Queries of clients, by their keys without the peer.
+#[map]
+pub static QUERY_ALIASES: LruHashMap<QueryKey, QueryKey> =
+    LruHashMap::with_max_entries(MAX_QUERIES, 0);
+
+/// Queries of clients that wait for their server end on this host.
+#[map]
+pub static QUERY_PAIRS: LruHashMap<QueryPairKey, QueryKey> =
+    LruHashMap::with_max_entries(MAX_QUERIES, 0);
+
+/// When the answer to a question was told last, by the question's hash, ns.
+#[map]
+pub static TOLD_ANSWERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
 
 /// Readers of the protocols of frames for segments that come in, by protocol.
 #[map]

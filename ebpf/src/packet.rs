@@ -1,6 +1,6 @@
 //! IP and TCP headers, by direct packet access.
 
-use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes};
 use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
     tcp::TcpHdr,
@@ -113,9 +113,12 @@ fn udp(skb: *mut __sk_buff, l4_at: usize, version: u8) -> Option<Packet> {
             u16::from_be_bytes((*udp).dst),
         )
     };
+    let payload_at = l4_at as u32 + 8;
+    // SAFETY: the context outlives the program.
+    let len = unsafe { (*skb).len };
     Some(Packet {
-        payload_at: l4_at as u32 + 8,
-        payload_len: 0,
+        payload_at,
+        payload_len: len.saturating_sub(payload_at),
         seq: 0,
         flags: 0,
         transport: transport::UDP,
@@ -123,6 +126,23 @@ fn udp(skb: *mut __sk_buff, l4_at: usize, version: u8) -> Option<Packet> {
         source,
         destination,
     })
+}
+
+/// False for datagrams whose first bytes cannot be DNS: quick, for every datagram of the host.
+#[inline(always)]
+pub fn may_be_dns(skb: *mut __sk_buff, packet: &Packet) -> bool {
+    // A header of twelve bytes, one of seventeen with a question.
+    if packet.payload_len < 12 {
+        return false;
+    }
+    let Some(bytes) = header::<[u8; 6]>(skb, packet.payload_at as usize) else {
+        // Not in the linear part: the reader loads it.
+        return true;
+    };
+    // SAFETY: `header` proved the bounds.
+    let (flags, questions) = unsafe { ((*bytes)[2], [(*bytes)[4], (*bytes)[5]]) };
+    // A standard query or its answer, with one question.
+    flags & 0x78 == 0 && questions[0] == 0 && questions[1] <= 1
 }
 
 /// Source and destination address of a parsed packet.
@@ -136,4 +156,43 @@ pub fn addresses(skb: *mut __sk_buff, version: u8) -> Option<(Addr, Addr)> {
     let ip: *const Ipv6Hdr = header(skb, 0)?;
     // SAFETY: `header` proved the bounds.
     Some(unsafe { ((*ip).src_addr, (*ip).dst_addr) })
+}
+
+/// Writes an address of a parsed packet in place: copies would fill a program's stack.
+///
+/// By a helper rather than by direct access, because the compiler hands packet pointers to
+/// functions as numbers.
+#[inline(always)]
+pub fn write_address(skb: *mut __sk_buff, version: u8, end: End, addr: &mut Addr) -> bool {
+    let is_source = matches!(end, End::Source);
+    let (at, from) = match version {
+        4 if is_source => (12, 12),
+        4 => (16, 12),
+        _ if is_source => (8, 0),
+        _ => (24, 0),
+    };
+    *addr = if version == 4 {
+        v4_mapped([0; 4])
+    } else {
+        [0; 16]
+    };
+    // SAFETY: four bytes from the twelfth on, or all sixteen.
+    let result = unsafe {
+        bpf_skb_load_bytes(
+            skb.cast(),
+            at,
+            addr.as_mut_ptr().add(from).cast(),
+            16 - from as u32,
+        )
+    };
+    result == 0
+}
+
+/// One end of a packet.
+#[derive(Clone, Copy)]
+pub enum End {
+    /// Who sent it.
+    Source,
+    /// Who is to get it.
+    Destination,
 }

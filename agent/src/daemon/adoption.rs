@@ -15,7 +15,7 @@ use crate::identity::{
 pub struct Adoption<'a> {
     /// The socket.
     pub socket: &'a Socket,
-    /// `None` for a listener, else [`role`] of this end.
+    /// `None` for a listener or UDP socket, else [`role`] of this end.
     pub role: Option<u8>,
     /// The other end, when it is on this host.
     pub peer: Option<&'a Socket>,
@@ -38,8 +38,10 @@ pub fn plan(namespaces: &[NetNsSockets]) -> Vec<Adoption<'_>> {
     let ends = Ends::of(namespaces);
     let ports: Vec<ListeningPorts> = namespaces.iter().map(ListeningPorts::of).collect();
     for (index, namespace) in namespaces.iter().enumerate() {
-        for socket in namespace.sockets.iter().filter(is_tcp_with_holder) {
-            if socket.state == state::LISTEN {
+        for socket in namespace.sockets.iter().filter(|socket| socket.inode != 0) {
+            // A UDP socket that is not connected may serve.
+            let serves = socket.transport == Transport::Udp || socket.state == state::LISTEN;
+            if serves {
                 listeners.push(Adoption {
                     socket,
                     role: None,
@@ -70,10 +72,6 @@ pub fn plan(namespaces: &[NetNsSockets]) -> Vec<Adoption<'_>> {
     }
     listeners.extend(connections);
     listeners
-}
-
-fn is_tcp_with_holder(socket: &&Socket) -> bool {
-    socket.transport == Transport::Tcp && socket.inode != 0
 }
 
 /// Ports that are listened on in a namespace, with the addresses.

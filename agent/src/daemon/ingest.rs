@@ -3,7 +3,9 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use weir_common::{
-    event::{ConnectionRecord, ExchangeRecord, ProcessRecord, VerdictRecord, process_event},
+    event::{
+        AnswerRecord, ConnectionRecord, ExchangeRecord, ProcessRecord, VerdictRecord, process_event,
+    },
     flow::Owner,
 };
 
@@ -13,6 +15,7 @@ use crate::{
     observe::{
         decode::{Event, decode},
         model::Exchange,
+        protocol::dns::addresses_of,
     },
 };
 
@@ -25,6 +28,7 @@ impl Daemon {
             Ok(Event::Verdict(record)) => self.ingest_verdict(&record),
             Ok(Event::Process(record)) => self.ingest_process(&record),
             Ok(Event::Path(record)) => locked(&self.lane).take_path(&record),
+            Ok(Event::Answer(record)) => self.ingest_answer(&record),
             Err(_) => locked(&self.lane).unreadable += 1,
         }
     }
@@ -107,6 +111,13 @@ impl Daemon {
             cgroup_id: record.cgroup_id,
         };
         self.queue_process(record.tgid, hint, true);
+    }
+
+    fn ingest_answer(&self, record: &AnswerRecord) {
+        if let Some(answer) = addresses_of(record.message()) {
+            self.registry
+                .learn_addresses(&answer, record.header.time_ns);
+        }
     }
 
     fn ask_for_name(&self, owner: &Owner) {

@@ -11,6 +11,7 @@ pub mod netns;
 pub mod procfs;
 pub mod program;
 pub mod registry;
+pub mod resolved;
 pub mod rules;
 pub mod sockdiag;
 pub mod sockets;

@@ -36,6 +36,8 @@ pub enum Kind {
     Tracepoint(&'static str),
     /// Two programs, `…_in` and `…_out`, that the `cgroup_skb` hooks jump to for this protocol.
     Reader(u8),
+    /// Not attached: the agent runs it.
+    Run,
 }
 
 /// One hook.
@@ -68,6 +70,9 @@ const fn hook(
         lost_without,
     }
 }
+
+/// Name of the hook that gives up what was not answered in time.
+pub const SWEEP: &str = "dns_sweep";
 
 /// All hooks, in the order in which they are attached: owners are noted before connections are
 /// seen, and connections before their packets.
@@ -143,6 +148,20 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of DNS over TCP",
     ),
     hook(
+        "dns_datagrams",
+        "weir_datagram",
+        Kind::Reader(protocol::DATAGRAMS),
+        release(5, 10),
+        "exchanges of DNS over UDP, names of peers by DNS",
+    ),
+    hook(
+        SWEEP,
+        "weir_sweep",
+        Kind::Run,
+        release(5, 10),
+        "counts of DNS queries without an answer",
+    ),
+    hook(
         "http2",
         "weir_http2",
         Kind::Reader(protocol::HTTP2),
@@ -208,7 +227,7 @@ pub fn load(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
     let program = program(hook, ebpf)?;
     match hook.kind {
         Kind::SockOps => <&mut SockOps>::try_from(program)?.load()?,
-        Kind::Ingress | Kind::Egress => <&mut CgroupSkb>::try_from(program)?.load()?,
+        Kind::Ingress | Kind::Egress | Kind::Run => <&mut CgroupSkb>::try_from(program)?.load()?,
         Kind::SockAddr => <&mut CgroupSockAddr>::try_from(program)?.load()?,
         Kind::Sock => <&mut CgroupSock>::try_from(program)?.load()?,
         Kind::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf)?,
@@ -229,6 +248,9 @@ pub fn attach(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path, pins: &Pins) -> Resul
         return readers::attach(hook, protocol, ebpf, pins);
     }
     let pin = pins.link(hook.name);
+    if hook.kind == Kind::Run {
+        return pin_program(hook, ebpf, &pin);
+    }
     if pin.exists() {
         if replace(hook, ebpf, &pin)? {
             return Ok(());
@@ -239,6 +261,17 @@ pub fn attach(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path, pins: &Pins) -> Resul
     link.pin(&pin)
         .with_context(|| format!("pin the link of {} at {}", hook.name, pin.display()))?;
     Ok(())
+}
+
+/// Pins a program that has no link.
+fn pin_program(hook: &Hook, ebpf: &mut Ebpf, pin: &Path) -> Result<()> {
+    if pin.exists() {
+        std::fs::remove_file(pin).with_context(|| format!("remove {}", pin.display()))?;
+    }
+    let program = <&mut CgroupSkb>::try_from(program(hook, ebpf)?)?;
+    program
+        .pin(pin)
+        .with_context(|| format!("pin {} at {}", hook.name, pin.display()))
 }
 
 /// False if links of this kind cannot be updated.
@@ -288,7 +321,7 @@ fn new_link(hook: &Hook, ebpf: &mut Ebpf, cgroup: &Path) -> Result<FdLink> {
             let id = program.attach()?;
             program.take_link(id)?.into()
         }
-        Kind::Reader(_) => bail!("{} has no link", hook.name),
+        Kind::Reader(_) | Kind::Run => bail!("{} has no link", hook.name),
     };
     Ok(link)
 }

@@ -13,6 +13,7 @@ use aya::{
 use weir_common::{
     ABI_VERSION,
     counter::{EdgeStats, Loss, OpKey, OpValue},
+    datagram::{ANSWER_WITHIN_NS, MAX_QUERIES, QueryKey, QueryState},
     event::Control,
     flow::{AddressKey, EdgeKey, EdgeValue, MAX_EDGES},
     pacing::Budget,
@@ -34,6 +35,11 @@ pub const MAPS: &[&str] = &[
     "ZERO_OP",
     "PAIRS",
     "CALLS",
+    "QUERIES",
+    "ZERO_QUERY",
+    "QUERY_ALIASES",
+    "QUERY_PAIRS",
+    "TOLD_ANSWERS",
     "INGRESS_READERS",
     "EGRESS_READERS",
     "PROCESSES",
@@ -58,6 +64,7 @@ pub struct Maps {
     edges: Plain<EdgeKey, EdgeValue>,
     stats: HashMap<MapData, u32, Wire<EdgeStats>>,
     operations: PerCpuHashMap<MapData, Wire<OpKey>, Wire<OpValue>>,
+    queries: Plain<QueryKey, QueryState>,
     processes: HashMap<MapData, u32, u64>,
     cgroups: HashMap<MapData, u64, u64>,
     addresses: HashMap<MapData, Wire<AddressKey>, u64>,
@@ -101,6 +108,7 @@ impl Maps {
             edges: open!(pins, "EDGES", HashMap),
             stats: open!(pins, "EDGE_STATS", HashMap),
             operations: open!(pins, "OPS", PerCpuHashMap),
+            queries: open!(pins, "QUERIES", HashMap),
             processes: open!(pins, "PROCESSES", LruHashMap),
             cgroups: open!(pins, "CGROUPS", HashMap),
             addresses: open!(pins, "ADDRESSES", HashMap),
@@ -173,6 +181,18 @@ impl Maps {
             .iter()
             .filter_map(Result::ok)
             .map(|(key, values)| (key.0, sum(values.iter().map(|value| &value.0))))
+            .collect()
+    }
+
+    /// Queries in datagrams whose answer is overdue.
+    pub fn overdue_queries(&self, now_ns: u64) -> Vec<QueryKey> {
+        self.queries
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(_, state)| {
+                now_ns.saturating_sub(state.0.finished.started_ns) > ANSWER_WITHIN_NS
+            })
+            .map(|(key, _)| key.0)
             .collect()
     }
 
@@ -426,6 +446,11 @@ impl Maps {
                 65_536,
             ),
             ("CGROUPS".into(), count(self.cgroups.keys().count()), 16_384),
+            (
+                "QUERIES".into(),
+                count(self.queries.keys().count()),
+                u64::from(MAX_QUERIES),
+            ),
         ]
     }
 }

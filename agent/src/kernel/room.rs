@@ -2,17 +2,19 @@
 
 use std::{
     collections::BTreeMap,
+    os::fd::AsFd as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Result;
+use tracing::debug;
 use weir_common::{
     event::Control,
     flow::{AddressKey, EdgeKey, Owner},
 };
 
-use super::{load::Loaded, maps::Maps};
+use super::{attach::SWEEP, bpffs::Pins, load::Loaded, maps::Maps, sys};
 use crate::{
     daemon::port::{KernelPort, OldConnection},
     enforce::{
@@ -53,6 +55,23 @@ impl Room {
     }
 }
 
+/// Lets the kernel count the queries that were not answered in time. Each is a program run.
+fn give_up_queries(maps: &Maps) {
+    let overdue = maps.overdue_queries(monotonic_ns());
+    if overdue.is_empty() {
+        return;
+    }
+    let done = sys::open_pin(&Pins::default().link(SWEEP)).and_then(|program| {
+        overdue
+            .iter()
+            .try_for_each(|key| sys::run_program(program.as_fd(), bytemuck::bytes_of(key)))
+    });
+    if let Err(error) = done {
+        // They stay in the map, and are tried again with the next snapshot.
+        debug!("queries without an answer cannot be counted: {error}");
+    }
+}
+
 fn take_step(maps: &mut Maps, step: &Step) -> Result<()> {
     match step {
         Step::ResetCounter { slot } => maps.clear_rule(*slot),
@@ -75,6 +94,7 @@ fn take_step(maps: &mut Maps, step: &Step) -> Result<()> {
 impl KernelPort for Room {
     fn snapshot(&self) -> Result<KernelSnapshot> {
         let maps = self.maps();
+        give_up_queries(&maps);
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

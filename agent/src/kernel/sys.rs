@@ -12,6 +12,7 @@ use std::{
 
 const BPF_MAP_UPDATE_ELEM: i64 = 2;
 const BPF_OBJ_GET: i64 = 7;
+const BPF_PROG_TEST_RUN: i64 = 10;
 const BPF_LINK_UPDATE: i64 = 29;
 const BPF_LINK_DETACH: i64 = 34;
 
@@ -70,6 +71,42 @@ fn bpf<T>(command: i64, attributes: &T) -> io::Result<i64> {
     } else {
         Ok(result)
     }
+}
+
+/// `union bpf_attr` of `BPF_PROG_TEST_RUN` (linux/bpf.h), as far as it is used.
+#[repr(C)]
+struct ProgramRun {
+    program_fd: u32,
+    result: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+}
+
+/// Bytes before the packet that a program of a socket sees: it is made as an Ethernet frame.
+const ETHERNET_BYTES: usize = 14;
+
+/// Runs a `cgroup_skb` program once over a packet that is made of `bytes`.
+pub fn run_program(program: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    let mut frame = vec![0; ETHERNET_BYTES];
+    frame.extend_from_slice(bytes);
+    bpf(
+        BPF_PROG_TEST_RUN,
+        &ProgramRun {
+            program_fd: program.as_raw_fd() as u32,
+            result: 0,
+            data_size_in: frame.len() as u32,
+            data_size_out: 0,
+            data_in: frame.as_ptr() as u64,
+            data_out: 0,
+            repeat: 1,
+            duration: 0,
+        },
+    )
+    .map(drop)
 }
 
 /// Puts another program behind a link, atomically.

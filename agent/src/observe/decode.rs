@@ -2,7 +2,8 @@
 
 use bytemuck::{AnyBitPattern, pod_read_unaligned};
 use weir_common::event::{
-    ConnectionRecord, ExchangeRecord, Header, PathRecord, ProcessRecord, VerdictRecord, kind,
+    AnswerRecord, ConnectionRecord, ExchangeRecord, Header, PathRecord, ProcessRecord,
+    VerdictRecord, kind,
 };
 
 /// One record of the ring buffer.
@@ -18,6 +19,8 @@ pub enum Event {
     Process(ProcessRecord),
     /// The path of an operation of HTTP/2.
     Path(Box<PathRecord>),
+    /// A DNS answer.
+    Answer(Box<AnswerRecord>),
 }
 
 /// Bytes that are no record of this version.
@@ -47,6 +50,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         kind::VERDICT => Ok(Event::Verdict(Box::new(read(header.kind, bytes)?))),
         kind::PROCESS => Ok(Event::Process(read(header.kind, bytes)?)),
         kind::PATH => Ok(Event::Path(Box::new(read(header.kind, bytes)?))),
+        kind::ANSWER => Ok(Event::Answer(Box::new(read(header.kind, bytes)?))),
         other => Err(DecodeError::UnknownKind(other)),
     }
 }
@@ -104,7 +108,13 @@ mod tests {
             op: 5,
             ..Zeroable::zeroed()
         };
+        let answer = AnswerRecord {
+            header: header(kind::ANSWER),
+            len: 17,
+            ..Zeroable::zeroed()
+        };
         for (bytes, expected) in [
+            (bytes_of(&answer), Event::Answer(Box::new(answer))),
             (bytes_of(&exchange), Event::Exchange(Box::new(exchange))),
             (
                 bytes_of(&connection),

@@ -107,7 +107,7 @@ pub fn refused(ctx: *mut bpf_sock_addr, owner: &Owner, addr: &Addr, at: u8) -> b
 fn connect(ctx: *mut bpf_sock_addr, addr: Addr) -> i32 {
     let owner = owner::current();
     let (_, transport) = port_and_transport(ctx);
-    if transport == transport::TCP {
+    if transport == transport::TCP || transport == transport::UDP {
         // SAFETY: the context outlives the program.
         let socket = unsafe { (*ctx).__bindgen_anon_1.sk };
         match OWNERS.get_or_create(socket) {

@@ -19,7 +19,7 @@ pub fn weir_post_bind6(ctx: SockContext) -> i32 {
 fn post_bind(ctx: &SockContext) -> i32 {
     // SAFETY: the context outlives the program.
     let protocol = unsafe { core::ptr::read_volatile(&raw const (*ctx.sock).protocol) };
-    if protocol == transport::TCP as u32
+    if (protocol == transport::TCP as u32 || protocol == transport::UDP as u32)
         && let Some(record) = OWNERS.get_or_create(ctx.sock)
     {
         record.owner = owner::current();

@@ -7,7 +7,7 @@ use weir_common::{
 };
 
 use super::cgroup_connect::{refused, user_ip6};
-use crate::{emit::control, owner};
+use crate::{emit::control, owner, storage::OWNERS};
 
 #[cgroup_sock_addr(sendmsg4)]
 pub fn weir_sendmsg4(ctx: SockAddrContext) -> i32 {
@@ -24,10 +24,24 @@ pub fn weir_sendmsg6(ctx: SockAddrContext) -> i32 {
 
 #[inline(always)]
 fn sendmsg(ctx: *mut bpf_sock_addr, addr: Addr) -> i32 {
-    // Without rules a datagram costs one array lookup.
+    note_owner(ctx);
+    // Without rules a datagram costs two lookups.
     if control().is_none_or(|control| control.policy_active == 0) {
         return 1;
     }
     let owner = owner::current();
     !refused(ctx, &owner, &addr, hook::SENDMSG) as i32
+}
+
+/// Notes who sends, unless the socket was bound or has sent before.
+#[inline(always)]
+fn note_owner(ctx: *mut bpf_sock_addr) {
+    // SAFETY: the context outlives the program.
+    let socket = unsafe { (*ctx).__bindgen_anon_1.sk };
+    if OWNERS.get(socket).is_some() {
+        return;
+    }
+    if let Some(record) = OWNERS.get_or_create(socket) {
+        record.owner = owner::current();
+    }
 }

@@ -1,4 +1,4 @@
-//! `cgroup_skb/ingress` and `egress`: message heads, and who may come in.
+//! `cgroup_skb/ingress` and `egress`: message heads; who may come in is asked in [`crate::call`].
 
 use aya_ebpf::{
     bindings::{__sk_buff, bpf_sock},
@@ -10,31 +10,27 @@ use weir_common::{
     connection::{ConnectionState, flag},
     counter::Loss,
     event::connection_event,
-    flow::{Addr, is_loopback, role},
+    flow::{protocol, role},
     framing::{
         detect::is_framed,
         http1::{begin, conclude, recognise, scan, step},
     },
-    policy::{Flow, direction, hook, transport, verdict},
+    policy::transport,
 };
 
 use crate::{
-    access::{Question, callee_at, callee_of, caller_at, judge},
+    call,
     connection::{settle_pair, tell},
     edge::{self, Totals},
-    emit::{control, lost},
+    emit::lost,
     exchange,
     hook::readers,
-    maps::{CALLS, CallKey},
     packet::{self, Packet, tcp_flag},
-    storage::{CONNECTIONS, OWNERS},
+    storage::CONNECTIONS,
     walk::{Payload, STEPS, connection, full_socket, weir_missed, weir_record},
 };
 
 const PASS: i32 = 1;
-const DROP: i32 = 0;
-
-const SOCK_RAW: u32 = 3;
 
 /// What [`weir_scan`] answers instead of [`step::EXCHANGE`].
 const RECORDED: u32 = 5;
@@ -57,14 +53,13 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
     let Some(packet) = packet::parse(skb) else {
         return PASS;
     };
-    if packet.transport == transport::UDP
-        || packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN
-    {
-        if ingress {
-            return admit(skb, &packet);
+    let is_datagram = packet.transport == transport::UDP;
+    if is_datagram || packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN {
+        if is_datagram && packet::may_be_dns(skb, &packet) {
+            // Asks and notes as is done here.
+            readers::hand_over(skb, protocol::DATAGRAMS, ingress);
         }
-        note_call(skb, &packet);
-        return PASS;
+        return call::begin(skb, &packet, ingress);
     }
     if packet.payload_len == 0 && packet.flags & (tcp_flag::FIN | tcp_flag::RST) == 0 {
         return PASS;
@@ -242,92 +237,4 @@ fn report(socket: *mut bpf_sock, state: &mut ConnectionState, time_ns: u64) {
     };
     edge::fold(state, &totals, time_ns);
     tell(state, Some(&totals), connection_event::REPORT, time_ns);
-}
-
-/// May this SYN or datagram come in? Callers on this host were asked at `connect` or `sendmsg`
-/// already, and about answers nobody is.
-#[inline(never)]
-fn admit(skb: *mut __sk_buff, packet: &Packet) -> i32 {
-    if control().is_none_or(|control| control.policy_active == 0) {
-        return PASS;
-    }
-    let Some(socket) = full_socket(skb) else {
-        return PASS;
-    };
-    let Some((source, destination)) = packet::addresses(skb, packet.version) else {
-        return PASS;
-    };
-    if is_local_call(&source, packet) {
-        return PASS;
-    }
-    let to = match OWNERS.get(socket) {
-        Some(record) => callee_of(&record.owner, &destination),
-        None => callee_at(&destination, packet.destination, 0),
-    };
-    // A UDP port that nobody serves is one that calls: this is its answer.
-    if packet.transport == transport::UDP && to[0] == 0 {
-        return PASS;
-    }
-    let flow = Flow {
-        from: caller_at(&source),
-        to,
-        port: packet.destination,
-        transport: packet.transport,
-        direction: direction::INBOUND,
-    };
-    let question = Question {
-        flow: &flow,
-        from: None,
-        remote_addr: &source,
-        hook: hook::INGRESS,
-    };
-    if judge(&question).verdict == verdict::DENY {
-        DROP
-    } else {
-        PASS
-    }
-}
-
-#[inline(always)]
-fn call_key(addr: Addr, packet: &Packet) -> CallKey {
-    CallKey {
-        addr,
-        port: packet.source,
-        transport: packet.transport as u16,
-    }
-}
-
-/// Notes a SYN or datagram that leaves a socket of this host.
-#[inline(never)]
-fn note_call(skb: *mut __sk_buff, packet: &Packet) {
-    if control().is_none_or(|control| control.policy_active == 0) {
-        return;
-    }
-    let Some(socket) = full_socket(skb) else {
-        return;
-    };
-    // SAFETY: not null; volatile, so that the load keeps its size.
-    let kind = unsafe { core::ptr::read_volatile(&raw const (*socket).type_) };
-    if kind == SOCK_RAW {
-        // Nobody asked at `connect` for what is written to a raw socket.
-        return;
-    }
-    let Some((source, _)) = packet::addresses(skb, packet.version) else {
-        return;
-    };
-    if is_loopback(&source) {
-        return;
-    }
-    let key = call_key(source, packet);
-    // SAFETY: values are plain integers.
-    if unsafe { CALLS.get(&key) } != Some(&packet.seq) {
-        let _ = CALLS.insert(&key, &packet.seq, 0);
-    }
-}
-
-/// True if [`note_call`] saw this packet leave, or it never left a host.
-#[inline(always)]
-fn is_local_call(source: &Addr, packet: &Packet) -> bool {
-    // SAFETY: values are plain integers.
-    is_loopback(source) || unsafe { CALLS.get(call_key(*source, packet)) } == Some(&packet.seq)
 }

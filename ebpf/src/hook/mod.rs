@@ -4,6 +4,7 @@ pub mod cgroup_connect;
 pub mod cgroup_post_bind;
 pub mod cgroup_sendmsg;
 pub mod cgroup_skb;
+pub mod datagrams;
 pub mod http2;
 pub mod readers;
 pub mod sched;

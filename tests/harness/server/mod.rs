@@ -1,6 +1,7 @@
 //! Real servers and load generators, each in a place: the host, or a namespace.
 
 pub mod collector;
+pub mod dnsmasq;
 pub mod grpc;
 pub mod h2load;
 pub mod mysql;

@@ -23,7 +23,7 @@ use super::{
     procfs::{ProcessInfo, Procfs},
     rules::Rules,
 };
-use crate::observe::{model::Workload, parties::comm_text};
+use crate::observe::{model::Workload, parties::comm_text, protocol::dns::Addresses};
 
 /// How long a process that ended is still known, ns: its last records are on their way.
 const REMEMBER_NS: u64 = 60_000_000_000;
@@ -221,6 +221,9 @@ impl Registry {
                 .ended_ns
                 .is_none_or(|ended| now_ns.saturating_sub(ended) < REMEMBER_NS)
         });
+        if tables.resolved.expire(now_ns) {
+            self.generation.fetch_add(1, Ordering::Relaxed);
+        }
         gone
     }
 
@@ -254,6 +257,13 @@ impl Registry {
         tables.listeners = listeners;
         self.generation.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    /// Takes up the addresses of a name, as a DNS answer told them.
+    pub fn learn_addresses(&self, answer: &Addresses, now_ns: u64) {
+        if self.write().resolved.learn(answer, now_ns) {
+            self.generation.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Id of the workload that listens at an address of this host, in any network namespace.
@@ -298,14 +308,16 @@ impl Registry {
     }
 
     /// Fill of each table: name, entries, capacity.
-    pub fn fill(&self) -> [(&'static str, u64, u64); 2] {
+    pub fn fill(&self) -> [(&'static str, u64, u64); 3] {
         let tables = self.read();
         let fill = |entries: usize, capacity: usize| (entries as u64, capacity as u64);
         let (processes, process_room) = fill(tables.processes.len(), MAX_PROCESSES);
         let (workloads, workload_room) = fill(tables.workloads.len(), MAX_WORKLOADS);
+        let (names, name_room) = tables.resolved.fill();
         [
             ("agent_processes", processes, process_room),
             ("agent_workloads", workloads, workload_room),
+            ("agent_resolved", names, name_room),
         ]
     }
 

@@ -24,9 +24,9 @@ impl Names for Registry {
         if let Some(workload) = tables.listener(facts) {
             return here(workload, facts, true);
         }
-        drop(tables);
         let mut endpoint = remote_endpoint(&facts.addr, facts.port);
-        if let Some(service) = self.rules.network(&facts.addr) {
+        let by_rule = self.rules.network(&facts.addr);
+        if let Some(service) = by_rule.or_else(|| tables.resolved.name_of(&facts.addr)) {
             endpoint.service = service.to_owned();
         }
         Named {

@@ -8,7 +8,7 @@ use std::{
 use weir_common::flow::{AddressKey, is_loopback};
 
 use crate::{
-    identity::{container::ContainerInfo, naming::name_by_comm},
+    identity::{container::ContainerInfo, naming::name_by_comm, resolved::Resolved},
     observe::{
         model::Workload,
         parties::{PartyFacts, comm_text},
@@ -28,6 +28,7 @@ pub(super) struct Tables {
     pub(super) cgroups: HashMap<u64, Arc<Workload>>,
     pub(super) listeners: BTreeMap<AddressKey, u64>,
     pub(super) containers: HashMap<String, Option<ContainerInfo>>,
+    pub(super) resolved: Resolved,
     pub(super) evicted: u64,
 }
 

@@ -17,7 +17,7 @@ use weir_tests::{
     netns::{Link, Namespace},
     process::{Process, must, output},
     scratch::unique,
-    server::{Place, python::PythonService},
+    server::{Place, dnsmasq::Dnsmasq, python::PythonService},
     wait_for,
 };
 
@@ -152,6 +152,18 @@ fn by_service() {
     assert!(answers(&bank), "another service of the same program passes");
 }
 
+/// What a handmade packet from `far` to the target is met with.
+fn knock(far: &Namespace, link: &Link, script: &str) -> String {
+    let mut command = far.command("/usr/bin/python3");
+    command.arg(workspace().join("tests/servers").join(script));
+    command.args([
+        link.first.to_string(),
+        link.second.to_string(),
+        PORT.to_string(),
+    ]);
+    must(&mut command).trim().to_owned()
+}
+
 #[test]
 fn by_address_of_another_host() {
     if !live() {
@@ -160,20 +172,32 @@ fn by_address_of_another_host() {
     let (far, here) = (Namespace::new(), Namespace::new());
     let link = Link::between(&far, &here, 4);
     let _target = target(&here);
-    let knock = || {
-        let mut syn = far.command("/usr/bin/python3");
-        syn.arg(workspace().join("tests/servers/syn.py"));
-        syn.args([
-            link.first.to_string(),
-            link.second.to_string(),
-            PORT.to_string(),
-        ]);
-        must(&mut syn).trim().to_owned()
-    };
+    let knock = || knock(&far, &link, "syn.py");
     let agent = Agent::start();
     assert_eq!(knock(), "synack", "before the policy");
     agent.apply("who", &deny(&format!("cidr: {}/32", link.first)));
     assert_ne!(knock(), "synack", "the SYN is refused where it arrives");
+    check_refusal_at_ingress(&agent);
+}
+
+#[test]
+fn a_query_of_another_host() {
+    if !live() {
+        return;
+    }
+    let (far, here) = (Namespace::new(), Namespace::new());
+    let link = Link::between(&far, &here, 4);
+    let at = SocketAddr::new(link.second, PORT);
+    let _server = Dnsmasq::start(Place::In(&here), at, &[("shop", "10.9.9.9")]);
+    let knock = || knock(&far, &link, "raw_query.py");
+    let agent = Agent::start();
+    assert_eq!(knock(), "answer", "before the policy");
+    agent.apply("who", &deny(&format!("cidr: {}/32", link.first)));
+    assert_eq!(knock(), "silence", "the query is refused where it arrives");
+    check_refusal_at_ingress(&agent);
+}
+
+fn check_refusal_at_ingress(agent: &Agent) {
     let verdict = wait_for("a verdict", SETTLED, || agent.verdicts(PORT).pop());
     assert_eq!(
         (verdict.verdict.as_str(), verdict.hook.as_str()),

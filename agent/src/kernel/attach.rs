@@ -110,14 +110,14 @@ pub const HOOKS: &[Hook] = &[
         "weir_sendmsg4",
         Kind::SockAddr,
         release(5, 10),
-        "outbound policy for IPv4 datagrams",
+        "outbound policy for IPv4 datagrams, their senders",
     ),
     hook(
         "sendmsg6",
         "weir_sendmsg6",
         Kind::SockAddr,
         release(5, 10),
-        "outbound policy for IPv6 datagrams",
+        "outbound policy for IPv6 datagrams, their senders",
     ),
     hook(
         "sockops",

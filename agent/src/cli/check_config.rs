@@ -28,7 +28,10 @@ A whole file:
   name = \"shop\"
   [[name]]                            # names for peers elsewhere
   cidr = \"10.1.0.0/16\"
-  service = \"payments\"";
+  service = \"payments\"
+  [[routes]]                          # names for requests of HTTP
+  service = \"shop\"                  # left out: of all services
+  templates = [\"/users/{id}\", \"/files/{path...}\"]";
 
 /// Checks the configuration files and shows the settings in force
 #[derive(clap::Args)]

@@ -147,6 +147,7 @@ fn make_daemon(config: &Config, room: Arc<dyn KernelPort>) -> Arc<Daemon> {
         detail_per_second: config.detail_per_second,
         history: Some(config.state.join("history.redb")),
         rules: Rules::new(services.collect(), &names),
+        routes: config.routes.clone(),
         ..Settings::default()
     };
     let daemon = Daemon::new(room, Arc::clone(&policies) as _, settings);

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::observe::routes::RouteRule;
+
 /// Known keys, each with an example of its form: what remedies are made of.
 pub(super) const KEYS: &[(&str, &str)] = &[
     ("socket", "socket = \"/run/weir/weir.sock\""),
@@ -30,6 +32,12 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("name", "[[name]]"),
     ("name.cidr", "cidr = \"10.1.0.0/16\""),
     ("name.service", "service = \"payments\""),
+    ("routes", "[[routes]]"),
+    ("routes.service", "service = \"shop\""),
+    (
+        "routes.templates",
+        "templates = [\"/users/{id}\", \"/files/{path...}\"]",
+    ),
 ];
 
 /// One file.
@@ -47,6 +55,7 @@ pub(super) struct File {
     pub services: Vec<ServiceRule>,
     #[serde(rename = "name")]
     pub names: Vec<NameRule>,
+    pub routes: Vec<RouteRule>,
 }
 
 /// Table `[otlp]` of one file.

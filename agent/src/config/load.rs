@@ -10,6 +10,7 @@ use super::{
     file::File,
     settings::{Config, DEFAULT_FILE, Overrides, Source, Sources, overlay},
 };
+use crate::observe::routes::Template;
 
 /// Settings with the files they were read from.
 #[derive(Clone, Debug)]
@@ -74,25 +75,78 @@ impl Loaded {
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     let file: File =
         toml::from_str(text).map_err(|error| ConfigError::of_toml(path.into(), text, &error))?;
-    let Some(index) = file.services.iter().position(|rule| !rule.has_condition()) else {
+    let wrong = wrong_service(&file).or_else(|| wrong_routes(&file));
+    let Some(wrong) = wrong else {
         return Ok(file);
     };
+    let table = format!("[[{}]]", wrong.key);
     let line = text
         .lines()
         .enumerate()
-        .filter(|(_, line)| line.trim_start().starts_with("[[service]]"))
-        .nth(index)
+        .filter(|(_, line)| line.trim_start().starts_with(&table))
+        .nth(wrong.index)
         .map_or(0, |(line, _)| line + 1);
     Err(ConfigError {
         file: path.into(),
         line,
-        key: "service".into(),
+        key: wrong.key.into(),
+        reason: wrong.reason,
+        remedy: wrong.remedy.into(),
+    })
+}
+
+/// A table among several of one kind that says nothing, or too much.
+struct Wrong {
+    key: &'static str,
+    index: usize,
+    reason: String,
+    remedy: &'static str,
+}
+
+fn wrong_service(file: &File) -> Option<Wrong> {
+    let index = file
+        .services
+        .iter()
+        .position(|rule| !rule.has_condition())?;
+    Some(Wrong {
+        key: "service",
+        index,
         reason: format!(
             "the rule `{}` matches no process",
             file.services[index].name
         ),
-        remedy: "add at least one of `process`, `exe`, `unit`".into(),
+        remedy: "add at least one of `process`, `exe`, `unit`",
     })
+}
+
+/// Routes of nothing, and routes that never come about, because another matches the same paths.
+fn wrong_routes(file: &File) -> Option<Wrong> {
+    let wrong = |index, reason, remedy| {
+        Some(Wrong {
+            key: "routes",
+            index,
+            reason,
+            remedy,
+        })
+    };
+    let mut seen: Vec<(&Option<String>, &Template)> = Vec::new();
+    for (index, rule) in file.routes.iter().enumerate() {
+        if rule.templates.is_empty() {
+            let remedy = "write `templates = [\"/users/{id}\"]`, or remove the table";
+            return wrong(index, "it names no template".into(), remedy);
+        }
+        for template in &rule.templates {
+            let is_same = |(service, other): &&(&Option<String>, &Template)| {
+                **service == rule.service && template.same_paths(other)
+            };
+            if let Some((_, other)) = seen.iter().find(is_same) {
+                let reason = format!("`{template}` matches the same paths as `{other}`");
+                return wrong(index, reason, "remove one of them");
+            }
+            seen.push((&rule.service, template));
+        }
+    }
+    None
 }
 
 fn conf_d(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
@@ -164,7 +218,8 @@ mod tests {
                 (
                     "conf.d/10.toml",
                     "state = \"/b\"\n[otlp]\nprotocol = \"http/protobuf\"\nheaders = { b = \"2\" }\n\
-                     [[service]]\nname = \"two\"\nunit = \"u*\"\n[[name]]\ncidr = \"10.0.0.0/8\"\nservice = \"lan\"\n",
+                     [[service]]\nname = \"two\"\nunit = \"u*\"\n[[name]]\ncidr = \"10.0.0.0/8\"\nservice = \"lan\"\n\
+                     [[routes]]\ntemplates = [\n  \"/users/{id}\",\n]\n",
                 ),
                 ("conf.d/ignored.txt", "no toml"),
             ],
@@ -178,6 +233,7 @@ mod tests {
         assert_eq!(config.otlp.headers.len(), 2);
         assert_eq!(config.services.len(), 2);
         assert_eq!(config.names[0].service, "lan");
+        assert_eq!(config.routes[0].templates[0].text(), "/users/{id}");
         assert!(
             !format!("{config:?}").contains("\"2\""),
             "a header value is a secret"
@@ -266,6 +322,27 @@ mod tests {
                 1,
                 "metrics",
                 "127.0.0.1:9464",
+            ),
+            (
+                "route",
+                "[[routes]]\nservice = \"a\"\ntemplates = [\"/a\", \"/oauth2\"]\n",
+                3,
+                "routes.templates",
+                "/users/{id}",
+            ),
+            (
+                "no-route",
+                "[[routes]]\ntemplates = [\"/a\"]\n[[routes]]\ntemplates = []\n",
+                3,
+                "routes",
+                "/users/{id}",
+            ),
+            (
+                "same-route",
+                "[[routes]]\ntemplates = [\"/a/{b}\"]\n[[routes]]\ntemplates = [\"/a/{c}\"]\n",
+                3,
+                "routes",
+                "remove one",
             ),
             ("syntax", "state = \n", 1, "state", "/var/lib/weir"),
         ] {

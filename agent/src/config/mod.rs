@@ -1,7 +1,7 @@
 //! Settings of the daemon: `/etc/weir/weir.toml`, `conf.d/*.toml` beside it, then flags.
 //!
-//! Files are overlaid in name order; what a later one sets wins, `[[service]]` and `[[name]]`
-//! rules add up. An unknown key, a wrong type or a value out of range is an error that names
+//! Files are overlaid in name order; what a later one sets wins, `[[service]]`,
+//! `[[name]]` and `[[routes]]` rules add up. An unknown key, a wrong type or a value out of range is an error that names
 //! file, line, key and remedy.
 #![forbid(unsafe_code)]
 

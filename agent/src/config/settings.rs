@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::file::{Endpoint, File, Metrics, NameRule, OtlpProtocol, ServiceRule};
+use crate::observe::routes::RouteRule;
 
 /// Configuration file that is read when no other is named.
 pub const DEFAULT_FILE: &str = "/etc/weir/weir.toml";
@@ -37,6 +38,8 @@ pub struct Config {
     pub services: Vec<ServiceRule>,
     /// Rules that name remote peers, longest prefix wins.
     pub names: Vec<NameRule>,
+    /// Routes of HTTP services; what says more wins, then what comes first.
+    pub routes: Vec<RouteRule>,
 }
 
 /// Where OTLP goes to.
@@ -72,6 +75,7 @@ impl Default for Config {
             ring_bytes: 16 << 20,
             services: Vec::new(),
             names: Vec::new(),
+            routes: Vec::new(),
         }
     }
 }
@@ -188,6 +192,10 @@ pub(super) fn overlay(config: &mut Config, sources: &mut Sources, file: File, fr
         config.names.extend(file.names);
         set("name");
     }
+    if !file.routes.is_empty() {
+        config.routes.extend(file.routes);
+        set("routes");
+    }
 }
 
 impl Config {
@@ -196,6 +204,7 @@ impl Config {
     pub(super) fn describe(&self, sources: &Sources) -> Vec<(&'static str, String, Source)> {
         let path = |path: &Path| path.display().to_string();
         let headers: Vec<&str> = self.otlp.headers.keys().map(String::as_str).collect();
+        let templates: usize = self.routes.iter().map(|rule| rule.templates.len()).sum();
         let rows = [
             ("socket", path(&self.socket)),
             ("state", path(&self.state)),
@@ -224,6 +233,7 @@ impl Config {
             ),
             ("service", format!("{} rules", self.services.len())),
             ("name", format!("{} rules", self.names.len())),
+            ("routes", format!("{templates} templates")),
         ];
         rows.into_iter()
             .map(|(key, value)| {

@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 
 use super::api::{Answers, ExplainQuery, Explanation, PolicyFile, PolicyItem, Refusal, Status};
 use crate::observe::model::{
-    Answer, EdgeItem, EdgeState, Endpoint, Exchange, Filter, FlowItem, ServiceItem, TcpItem,
-    VerdictItem, WorkloadKind,
+    Answer, EdgeItem, EdgeState, Endpoint, Exchange, Filter, FlowItem, RouteSource, ServiceItem,
+    TcpItem, VerdictItem, WorkloadKind,
 };
 
 /// Answers with fixed values; exchanges are whatever the test sends.
@@ -62,6 +62,7 @@ pub fn exchange(number: u32) -> Exchange {
         server: endpoint("api", "10.0.0.2:8080"),
         protocol: "http".into(),
         operation: "GET /users/*".into(),
+        route_source: Some(RouteSource::Heuristic),
         method: Some("GET".into()),
         path: Some(format!("/users/{number}")),
         status: Some(200),

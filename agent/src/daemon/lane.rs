@@ -14,6 +14,7 @@ use crate::observe::{
     operations::OperationNames,
     parties::{Ends, Names, PartyFacts, facts_of_connection, facts_of_exchange},
     recent::Recent,
+    routes::Routes,
     verdicts::verdict_of,
 };
 
@@ -68,9 +69,9 @@ pub struct Lane {
 
 impl Lane {
     /// An empty lane.
-    pub fn new(limits: &LaneLimits, clock: Clock) -> Self {
+    pub fn new(limits: &LaneLimits, routes: Routes, clock: Clock) -> Self {
         Self {
-            operations: OperationNames::new(limits.operations),
+            operations: OperationNames::with_routes(limits.operations, routes),
             flows: FlowTable::new(limits.flows),
             ended: Recent::new(limits.ended),
             exchanges: Recent::new(limits.exchanges),

@@ -54,6 +54,7 @@ use crate::{
         clock::Clock,
         graph::{Graph, GraphLimits},
         model::{Exchange, FlowItem, VerdictItem},
+        routes::{RouteRule, Routes},
     },
     store::{History, Limits},
 };
@@ -76,6 +77,8 @@ pub struct Settings {
     pub lane: LaneLimits,
     /// Naming rules.
     pub rules: Rules,
+    /// Routes of HTTP services.
+    pub routes: Vec<RouteRule>,
 }
 
 impl Default for Settings {
@@ -87,6 +90,7 @@ impl Default for Settings {
             graph: GraphLimits::default(),
             lane: LaneLimits::default(),
             rules: Rules::default(),
+            routes: Vec::new(),
         }
     }
 }
@@ -155,7 +159,7 @@ impl Daemon {
         settings: Settings,
     ) -> Arc<Self> {
         let clock = Clock::new(time::unix_ns(), time::monotonic_ns());
-        let mut lane = Lane::new(&settings.lane, clock);
+        let mut lane = Lane::new(&settings.lane, Routes::new(&settings.routes), clock);
         let registry = Registry::new(settings.rules);
         let history = settings.history.map(|path| {
             History::open(

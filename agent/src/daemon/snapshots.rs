@@ -51,9 +51,10 @@ impl Daemon {
 
     fn take(&self, snapshot: &KernelSnapshot) {
         let mut lane = locked(&self.lane);
+        let lane = &mut *lane;
         lane.clock = Clock::new(snapshot.unix_ns, snapshot.monotonic_ns);
         let mut graph = self.graph_mut();
-        graph.apply(snapshot, &self.registry, &lane.operations);
+        graph.apply(snapshot, &self.registry, &mut lane.operations);
         lane.learn_ends(
             &graph,
             crate::observe::parties::Names::generation(&self.registry),

@@ -6,8 +6,8 @@ use weir_common::counter::bucket_of;
 
 use super::metrics::resource::tests::unit;
 use crate::observe::model::{
-    EdgeState, Endpoint, Exchange, Histogram, OperationCounts, OperationId, TcpCounts, Workload,
-    WorkloadKind,
+    EdgeState, Endpoint, Exchange, Histogram, OperationCounts, OperationId, RouteSource, TcpCounts,
+    Workload, WorkloadKind,
 };
 
 /// `count` values of `ns`.
@@ -66,6 +66,7 @@ pub fn with_calls(mut edge: EdgeState, operation: &str, status: u16, calls: u64)
         operation: operation.into(),
         method: Some("GET".into()),
         status,
+        route_source: Some(RouteSource::Heuristic),
     };
     let counts = OperationCounts {
         calls,
@@ -87,6 +88,7 @@ pub fn exchange(status: Option<u16>) -> Exchange {
         server: edge.server,
         protocol: edge.protocol,
         operation: "GET /users/*".into(),
+        route_source: Some(RouteSource::Heuristic),
         method: Some("GET".into()),
         path: Some("/users/7".into()),
         status,

@@ -150,6 +150,7 @@ pub mod attr {
     pub const HTTP_METHOD: &str = "http.request.method";
     pub const HTTP_REQUEST_SIZE: &str = "http.request.size";
     pub const HTTP_RESPONSE_SIZE: &str = "http.response.size";
+    pub const HTTP_ROUTE: &str = "http.route";
     pub const HTTP_STATUS: &str = "http.response.status_code";
     pub const K8S_NAMESPACE: &str = "k8s.namespace.name";
     pub const K8S_POD_UID: &str = "k8s.pod.uid";
@@ -169,6 +170,8 @@ pub mod attr {
     pub const URL_FULL: &str = "url.full";
     pub const URL_PATH: &str = "url.path";
     pub const URL_SCHEME: &str = "url.scheme";
+    /// What `http.route` is at the server, as the client names it.
+    pub const URL_TEMPLATE: &str = "url.template";
 
     /// The older name of `service.peer.name`, which many back ends still read.
     pub const PEER_SERVICE: &str = "peer.service";
@@ -192,8 +195,9 @@ pub mod attr {
     /// `server` where a client metric repeats what the server end of a local pair measured.
     pub const MEASURED_AT: &str = "weir.measured_at";
     pub const MODE: &str = "weir.policy.mode";
-    /// A low-cardinality name that weir made from the path: a heuristic, hence not `http.route`.
+    /// The low-cardinality name that an exchange is counted under.
     pub const OPERATION: &str = "weir.operation";
+    /// Where the path in it comes from; what weir guessed is not `http.route`.
     pub const OPERATION_SOURCE: &str = "weir.operation.source";
     pub const POLICY: &str = "weir.policy.name";
     pub const PROTOCOL: &str = "weir.protocol";

@@ -13,7 +13,10 @@ use super::{
     encode::{self, float, number, text},
     metrics::{
         Host, Resource, Resources,
-        edge::{client_name, is_http, known_method, protocol_version, span_name, split_address},
+        edge::{
+            certain_route, client_name, is_http, known_method, protocol_version, route_name,
+            span_name, split_address,
+        },
         outcome::{Failure, Side, failure},
     },
     names::{self, attr},
@@ -205,6 +208,14 @@ fn http_attributes(exchange: &Exchange, side: Side, attributes: &mut Vec<KeyValu
     if let Some(status) = exchange.status {
         attributes.push(number(attr::HTTP_STATUS, status.into()));
     }
+    let route = certain_route(
+        exchange.route_source,
+        exchange.method.as_deref(),
+        &exchange.operation,
+    );
+    if let Some(route) = route {
+        attributes.push(text(route_name(side), route));
+    }
     let sizes = [
         (attr::HTTP_REQUEST_SIZE, exchange.request_bytes),
         (attr::HTTP_RESPONSE_SIZE, exchange.response_bytes),
@@ -239,7 +250,9 @@ fn peer_attributes(exchange: &Exchange, side: Side, attributes: &mut Vec<KeyValu
 
 fn own_attributes(exchange: &Exchange, attributes: &mut Vec<KeyValue>) {
     attributes.push(text(attr::OPERATION, &exchange.operation));
-    attributes.push(text(attr::OPERATION_SOURCE, "heuristic"));
+    if let Some(source) = exchange.route_source {
+        attributes.push(text(attr::OPERATION_SOURCE, source.name()));
+    }
     let probability = exchange.sample_probability;
     attributes.push(float(attr::SAMPLE_PROBABILITY, probability));
     attributes.push(text(attr::VERDICT, &exchange.verdict));

@@ -241,7 +241,7 @@ fn service_item(((kind, namespace, service), gathered): (ServiceKey, Gathered)) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::model::{OperationCounts, OperationId, TcpCounts};
+    use crate::observe::model::{OperationCounts, OperationId, RouteSource, TcpCounts};
 
     fn end(service: &str) -> Endpoint {
         Endpoint {
@@ -261,6 +261,7 @@ mod tests {
                     operation: "GET /".into(),
                     method: Some("GET".into()),
                     status: *status,
+                    route_source: Some(RouteSource::Heuristic),
                 };
                 let mut counts = OperationCounts {
                     calls: *calls,

@@ -8,10 +8,13 @@ use weir_common::{
 use super::{
     clock::Clock,
     head::{parse_head, path_of},
-    model::Exchange,
-    operations::{OperationKey, OperationNames, method_name, protocol_name},
+    model::{Exchange, RouteSource},
+    operations::{
+        Operation, OperationKey, OperationNames, WATCH, method_name, path_in, protocol_name,
+    },
     parties::Ends,
     protocol,
+    routes::is_blocking,
     trace::span_ids,
 };
 
@@ -54,13 +57,16 @@ pub fn exchange_of(
     let unanswered = record.flags & exchange_flag::UNANSWERED != 0 || record.status == 0;
     let started_unix_ns = clock.unix_ns(started_ns(record));
     let local = record.flags & exchange_flag::LOCAL_PAIR != 0;
+    let operation = names.operation(&key, &ends.server.endpoint.service);
+    let target = head.as_ref().map_or(&[][..], |head| head.target);
     Exchange {
         ts: started_unix_ns as f64 / 1e9,
         duration_ns: duration_ns(record),
         client: ends.client.endpoint.clone(),
         server: ends.server.endpoint.clone(),
         protocol: protocol_name(record.protocol).into(),
-        operation: names.name(&key).as_ref().into(),
+        operation: shown_name(&operation, record, target),
+        route_source: operation.route_source,
         method: method_name(record.protocol, record.method).map(Into::into),
         path: head
             .filter(|head| !head.target.is_empty())
@@ -90,6 +96,18 @@ pub fn exchange_of(
         server_here: local || record.role == role::SERVER,
         sample_probability: sample_probability(record),
     }
+}
+
+/// The operation's name, which says of a blocking query that it is one. The kernel counts those with
+/// the other requests of their route, so this is seen of single exchanges only.
+pub fn shown_name(operation: &Operation, record: &ExchangeRecord, target: &[u8]) -> String {
+    let method = method_name(record.protocol, record.method);
+    let route = path_in(&operation.name, method).unwrap_or_default();
+    let is_known = operation.route_source == Some(RouteSource::KnownApi);
+    if is_known && is_blocking(method, route, target) {
+        return format!("{}{WATCH}", operation.name);
+    }
+    operation.name.as_ref().into()
 }
 
 /// Probability with which such an exchange comes to the detail lane. Failed, slow and new ones
@@ -189,6 +207,25 @@ mod tests {
     fn convert(record: &ExchangeRecord) -> Exchange {
         let clock = Clock::new(1_000_000_000, 0);
         exchange_of(record, &ends(), &mut OperationNames::new(8), &clock)
+    }
+
+    #[test]
+    fn a_request_that_waits_for_a_change_says_so() {
+        for (target, operation, source) in [
+            (
+                "/v1/kv/a?index=7&wait=5s",
+                "GET /v1/kv/{key...} (watch)",
+                RouteSource::KnownApi,
+            ),
+            ("/v1/kv/a", "GET /v1/kv/{key...}", RouteSource::KnownApi),
+            ("/pages?index=7", "GET /pages", RouteSource::Heuristic),
+        ] {
+            let mut record = record(&format!("GET {target} HTTP/1.1\r\n\r\n"), 200);
+            record.op = op_hash(target.as_bytes());
+            let exchange = convert(&record);
+            assert_eq!(exchange.operation, operation);
+            assert_eq!(exchange.route_source, Some(source));
+        }
     }
 
     #[test]

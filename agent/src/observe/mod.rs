@@ -16,6 +16,7 @@ pub mod operations;
 pub mod parties;
 pub mod protocol;
 pub mod recent;
+pub mod routes;
 pub mod snapshot;
 pub mod trace;
 pub mod verdicts;

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use serde::{Deserialize, Serialize};
 use weir_common::counter::BUCKETS;
 
+pub use super::routes::RouteSource;
+
 /// What kind of thing a workload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +115,9 @@ pub struct OperationId {
     pub method: Option<String>,
     /// Status code; 0 = no response.
     pub status: u16,
+    /// Where the path in `operation` comes from; only of HTTP, once named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_source: Option<RouteSource>,
 }
 
 /// TCP facts of an edge.
@@ -210,6 +215,9 @@ pub struct Exchange {
     pub protocol: String,
     /// Low-cardinality name.
     pub operation: String,
+    /// Where the path in `operation` comes from; only of HTTP, once named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_source: Option<RouteSource>,
     /// Request method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,

@@ -12,9 +12,9 @@ use weir_common::{
 };
 
 use crate::observe::{
-    exchange::{FAILED, is_error, operation_of as operation_key},
+    exchange::{FAILED, is_error, operation_of as operation_key, shown_name},
     model::{Endpoint, Exchange, WorkloadKind, ip_of},
-    operations::OperationNames,
+    operations::{Operation, OperationNames},
     protocol,
 };
 
@@ -36,6 +36,10 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         record.responded_ns
     };
     let method = method_of(record).filter(|_| is_http);
+    let server = endpoint(&record.server_addr, record.server_port);
+    let named = is_http
+        .then(|| operation_of(record, &server.service, path.as_deref(), names))
+        .flatten();
     Exchange {
         ts: started as f64 / 1e9,
         duration_ns: if record.started_ns == 0 {
@@ -44,15 +48,21 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
             record.ended_ns.saturating_sub(record.started_ns)
         },
         client: endpoint(&record.client_addr, 0),
-        server: endpoint(&record.server_addr, record.server_port),
+        server,
         protocol: protocol::name(record.protocol).into(),
         operation: match &meaning {
             Some(meaning) if names.is_named(&key) || meaning.operation.is_empty() => {
                 names.name(&key).as_ref().into()
             }
             Some(meaning) => meaning.operation.clone(),
-            None => operation_of(record, path.as_deref()),
+            None => match &named {
+                Some(operation) => {
+                    shown_name(operation, record, target_of(record).unwrap_or_default())
+                }
+                None => unnamed(record),
+            },
         },
+        route_source: named.and_then(|operation| operation.route_source),
         method: method.map(str::to_owned),
         // Of HTTP/2 only what operations have in common is kept.
         path: path
@@ -119,18 +129,24 @@ fn path_of(record: &ExchangeRecord) -> Option<String> {
     Some(String::from_utf8_lossy(path).into_owned())
 }
 
-fn operation_of(record: &ExchangeRecord, path: Option<&str>) -> String {
-    let name = match path {
-        Some(path) if op_hash(path.as_bytes()) == record.op => {
-            let mut out = [0; MAX_TARGET_BYTES + 1];
-            let len = normalise(path.as_bytes(), &mut out);
-            String::from_utf8_lossy(&out[..len]).into_owned()
-        }
-        _ => "_UNNAMED".to_owned(),
-    };
+/// The operation, if the path at hand is the one that was counted.
+fn operation_of(
+    record: &ExchangeRecord,
+    server: &str,
+    path: Option<&str>,
+    names: &mut OperationNames,
+) -> Option<Operation> {
+    let path = path.filter(|path| op_hash(path.as_bytes()) == record.op)?;
+    let mut out = [0; MAX_TARGET_BYTES + 1];
+    let len = normalise(path.as_bytes(), &mut out);
+    let path = String::from_utf8_lossy(&out[..len]);
+    Some(names.route(&operation_key(record), server, &path))
+}
+
+fn unnamed(record: &ExchangeRecord) -> String {
     match method_of(record) {
-        Some(method) => format!("{method} {name}"),
-        None => name,
+        Some(method) => format!("{method} _UNNAMED"),
+        None => "_UNNAMED".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use super::*;
 use crate::observe::model::{
-    Endpoint, Histogram, OperationCounts, OperationId, TcpCounts, WorkloadKind,
+    Endpoint, Histogram, OperationCounts, OperationId, RouteSource, TcpCounts, WorkloadKind,
 };
 
 /// A folder that goes away with the test.
@@ -46,6 +46,7 @@ fn edge(client: &str, calls: u64, last_seen_seconds: u64) -> EdgeState {
         operation: "GET /".into(),
         method: Some("GET".into()),
         status: 200,
+        route_source: Some(RouteSource::Heuristic),
     };
     let counts = OperationCounts {
         calls,

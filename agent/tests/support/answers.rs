@@ -10,8 +10,8 @@ use weir::{
     control::api::{Answers, ExplainQuery, Explanation, PolicyFile, PolicyItem, Refusal, Status},
     observe::model::{
         Answer, EdgeItem, EdgeState, Endpoint, Exchange, Filter, FlowItem, Histogram,
-        OperationCounts, OperationId, ServiceItem, TcpCounts, TcpItem, VerdictItem, Workload,
-        WorkloadKind,
+        OperationCounts, OperationId, RouteSource, ServiceItem, TcpCounts, TcpItem, VerdictItem,
+        Workload, WorkloadKind,
     },
 };
 use weir_common::counter::bucket_of;
@@ -86,6 +86,7 @@ pub fn edge(client: &str, server: &str, port: u16, ok: u64, failed: u64) -> Edge
             operation: "GET /items/*".into(),
             method: Some("GET".into()),
             status,
+            route_source: Some(RouteSource::Heuristic),
         };
         let counts = OperationCounts {
             calls,
@@ -143,6 +144,7 @@ pub fn exchange(number: u64) -> Exchange {
         server: edge.server,
         protocol: "http".into(),
         operation: "GET /items/*".into(),
+        route_source: Some(RouteSource::Heuristic),
         method: Some("GET".into()),
         path: Some(format!("/items/{number}")),
         status: Some(200),

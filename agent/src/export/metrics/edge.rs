@@ -12,7 +12,12 @@ use super::{
 };
 use crate::{
     export::names::{self, MetricName, UNKNOWN_CLIENT, attr},
-    observe::model::{EdgeState, Endpoint, Histogram, OperationCounts, OperationId, WorkloadKind},
+    observe::{
+        model::{
+            EdgeState, Endpoint, Histogram, OperationCounts, OperationId, RouteSource, WorkloadKind,
+        },
+        operations::{WATCH, path_in},
+    },
 };
 
 /// Adds everything that is known of `edge`.
@@ -81,15 +86,32 @@ pub fn is_http(protocol: &str) -> bool {
     protocol.starts_with("http")
 }
 
+/// The route in an operation's name, if somebody has written it down.
+pub fn certain_route<'a>(
+    source: Option<RouteSource>,
+    method: Option<&str>,
+    operation: &'a str,
+) -> Option<&'a str> {
+    source.filter(|source| source.is_certain())?;
+    path_in(operation, method)
+}
+
+/// Attribute that holds the route at either side.
+pub fn route_name(side: Side) -> &'static str {
+    match side {
+        Side::Server => attr::HTTP_ROUTE,
+        Side::Client => attr::URL_TEMPLATE,
+    }
+}
+
 /// Span name of an operation: the method alone unless a low-cardinality name is known.
 pub fn span_name(method: Option<&str>, operation: &str) -> String {
     let method = match known_method(method) {
         "_OTHER" => "HTTP",
         known => known,
     };
-    let name = operation
-        .strip_prefix(method)
-        .map_or(operation, str::trim_start);
+    let name = operation.strip_suffix(WATCH).unwrap_or(operation);
+    let name = name.strip_prefix(method).map_or(name, str::trim_start);
     match name {
         "" | "_OTHER" | "_UNNAMED" => method.to_owned(),
         name => format!("{method} {name}"),
@@ -313,6 +335,12 @@ fn http_attributes(edge: &EdgeState, side: Side, id: &OperationId) -> Attributes
         (attr::SERVER_PORT, edge.port.into()),
         (attr::OPERATION, id.operation.as_str().into()),
     ];
+    if let Some(source) = id.route_source {
+        attributes.push((attr::OPERATION_SOURCE, source.name().into()));
+    }
+    if let Some(route) = certain_route(id.route_source, id.method.as_deref(), &id.operation) {
+        attributes.push((route_name(side), route.into()));
+    }
     if let Some(version) = protocol_version(&edge.protocol) {
         attributes.push((attr::NETWORK_PROTOCOL_VERSION, version.into()));
     }

@@ -1,7 +1,10 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 use super::*;
-use crate::export::{fixture::exchange, metrics::resource::tests::host};
+use crate::{
+    export::{fixture::exchange, metrics::resource::tests::host},
+    observe::model::RouteSource,
+};
 
 fn batch(exchange: Exchange) -> SpanBatch {
     span_batch(&[Arc::new(exchange)], &host())
@@ -94,6 +97,45 @@ fn attributes_follow_the_conventions_and_label_what_is_guessed() {
     check("api", "weir.operation.source", Some("heuristic"));
     check("api", "weir.sample_probability", Some("0.25"));
     check("api", "http.response.size", Some("4096"));
+}
+
+#[test]
+fn routes_that_are_written_down_are_told_and_others_are_not() {
+    for (source, operation, name, route) in [
+        (
+            Some(RouteSource::Config),
+            "GET /users/{id}",
+            "GET /users/{id}",
+            Some("/users/{id}"),
+        ),
+        (
+            Some(RouteSource::KnownApi),
+            "GET /v1/kv/{key...} (watch)",
+            "GET /v1/kv/{key...}",
+            Some("/v1/kv/{key...}"),
+        ),
+        (
+            Some(RouteSource::Learned),
+            "GET /users/{…}",
+            "GET /users/{…}",
+            None,
+        ),
+        (None, "GET _UNNAMED", "GET", None),
+    ] {
+        let exchange = Exchange {
+            operation: operation.into(),
+            route_source: source,
+            ..exchange(Some(200))
+        };
+        let batch = batch(exchange);
+        let (server, client) = (span(&batch, "api"), span(&batch, "web"));
+        assert_eq!(server.name, name);
+        assert_eq!(attribute(server, "http.route").as_deref(), route);
+        assert_eq!(attribute(client, "url.template").as_deref(), route);
+        let source = source.map(RouteSource::name);
+        let told = attribute(server, "weir.operation.source");
+        assert_eq!(told.as_deref(), source);
+    }
 }
 
 #[test]

@@ -133,6 +133,7 @@ impl GraphEdge {
                 operation: OTHER.into(),
                 method: None,
                 status: id.status,
+                route_source: None,
             };
             self.state.operations.entry(folded).or_default().add(counts);
         }

@@ -1,6 +1,6 @@
 //! What is remembered of one edge of the kernel's maps between snapshots.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use weir_common::{
     counter::OpKey,
@@ -12,7 +12,7 @@ use super::{
     previous::{OpBefore, StatsBefore},
 };
 use crate::observe::{
-    operations::{OperationKey, OperationNames},
+    operations::{Operation, OperationKey, OperationNames},
     parties::{Ends, Names, facts_of_edge, is_local},
 };
 
@@ -46,7 +46,8 @@ pub(super) struct KernelEdge {
 #[derive(Debug, Default)]
 pub(super) struct OpMemory {
     pub(super) before: OpBefore,
-    name: Option<Arc<str>>,
+    /// As it was shown last, and the generation of names that it was shown by.
+    shown: Option<(Operation, u64)>,
     waiting_since_ns: Option<u64>,
 }
 
@@ -103,6 +104,10 @@ impl KernelEdge {
         if ends != self.ends {
             self.graph_key = GraphKey::of(&ends, self.key.port);
             self.ends = ends;
+            // Another service may have other routes.
+            for memory in self.operations.values_mut() {
+                memory.shown = None;
+            }
         }
     }
 
@@ -121,6 +126,11 @@ impl KernelEdge {
         is_local(&self.key.client) && is_local(&self.key.server)
     }
 
+    /// Service that is called.
+    pub(super) fn service(&self) -> &str {
+        &self.ends.server.endpoint.service
+    }
+
     /// Connections open now.
     pub(super) fn open(&self) -> u64 {
         self.value.opened.saturating_sub(self.value.closed)
@@ -134,24 +144,37 @@ impl KernelEdge {
 }
 
 impl OpMemory {
-    /// The name under which counts are taken now; `None` while it is worth waiting for one.
-    pub(super) fn name(
+    /// True if its counts have been shown under a name of its own.
+    pub(super) fn is_named(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// The operation of `service` under which counts are taken now; `None` while it is worth
+    /// waiting for its name.
+    pub(super) fn operation(
         &mut self,
         key: &OpKey,
-        names: &OperationNames,
+        service: &str,
+        names: &mut OperationNames,
         now_ns: u64,
-    ) -> Option<Arc<str>> {
-        if let Some(name) = &self.name {
-            return Some(Arc::clone(name));
-        }
+    ) -> Option<Operation> {
         let key = OperationKey::from(key);
+        let is_latest = |shown: &&(Operation, u64)| shown.1 == names.generation();
+        // A name that was forgotten since still holds.
+        if let Some((operation, _)) = self
+            .shown
+            .as_ref()
+            .filter(|shown| is_latest(shown) || !names.is_named(&key))
+        {
+            return Some(operation.clone());
+        }
         if names.is_named(&key) {
-            let name = names.name(&key);
-            self.name = Some(Arc::clone(&name));
-            return Some(name);
+            let operation = names.operation(&key, service);
+            self.shown = Some((operation.clone(), names.generation()));
+            return Some(operation);
         }
         let since = *self.waiting_since_ns.get_or_insert(now_ns);
-        (now_ns.saturating_sub(since) >= PATIENCE_NS).then(|| names.name(&key))
+        (now_ns.saturating_sub(since) >= PATIENCE_NS).then(|| names.operation(&key, service))
     }
 }
 

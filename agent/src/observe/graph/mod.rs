@@ -28,7 +28,7 @@ use super::{
     clock::Clock,
     edges::add_losses,
     model::{EdgeState, Histogram, OperationId},
-    operations::{OTHER, OperationNames, method_name},
+    operations::{OTHER, OperationKey, OperationNames, method_name},
     parties::{Ends, Names},
     snapshot::KernelSnapshot,
 };
@@ -99,7 +99,12 @@ impl Graph {
     }
 
     /// Takes a snapshot: what was added since the last one goes to the edges.
-    pub fn apply(&mut self, snapshot: &KernelSnapshot, names: &dyn Names, ops: &OperationNames) {
+    pub fn apply(
+        &mut self,
+        snapshot: &KernelSnapshot,
+        names: &dyn Names,
+        ops: &mut OperationNames,
+    ) {
         let now_ns = snapshot.monotonic_ns;
         let clock = Clock::new(snapshot.unix_ns, now_ns);
         self.latest_durations = Histogram::default();
@@ -109,6 +114,7 @@ impl Graph {
         for (id, stats) in &snapshot.stats {
             self.take_stats(*id, stats, &clock, now_ns);
         }
+        self.learn_paths(snapshot, ops);
         for (key, value) in &snapshot.operations {
             self.take_operation(key, value, ops, &clock, now_ns);
         }
@@ -222,11 +228,27 @@ impl Graph {
         edge.state.last_seen_ns = edge.state.last_seen_ns.max(seen_ns);
     }
 
+    /// Lets all new paths be known before any is counted under its name, which may be one of many
+    /// that have become one.
+    fn learn_paths(&self, snapshot: &KernelSnapshot, ops: &mut OperationNames) {
+        for (key, _) in &snapshot.operations {
+            let kernel = self.kernel_edges.get(&key.edge_id);
+            let Some(kernel) = kernel.filter(|kernel| kernel.is_ready(snapshot.monotonic_ns))
+            else {
+                continue;
+            };
+            let memory = kernel.operations.get(key);
+            if memory.is_none_or(|memory| !memory.is_named()) {
+                ops.observe(&OperationKey::from(key), kernel.service());
+            }
+        }
+    }
+
     fn take_operation(
         &mut self,
         key: &OpKey,
         value: &OpValue,
-        ops: &OperationNames,
+        ops: &mut OperationNames,
         clock: &Clock,
         now_ns: u64,
     ) {
@@ -242,7 +264,8 @@ impl Graph {
         if memory.before.is_up_to(value) {
             return;
         }
-        let Some(name) = memory.name(key, ops, now_ns) else {
+        let service = &kernel.ends.server.endpoint.service;
+        let Some(operation) = memory.operation(key, service, ops, now_ns) else {
             return;
         };
         let delta = memory.before.step(value);
@@ -251,15 +274,20 @@ impl Graph {
             return;
         }
         let mut id = OperationId {
-            operation: name.as_ref().into(),
+            operation: operation.name.as_ref().into(),
             method: method_name(key.protocol, key.method).map(Into::into),
             status: key.status,
+            route_source: operation.route_source,
         };
         let is_full = edge.state.operations.len() >= self.limits.operations_per_edge
             || self.operations >= self.limits.operations;
-        if is_full && !edge.state.operations.contains_key(&id) {
+        let is_other = is_full && !edge.state.operations.contains_key(&id);
+        if is_other {
             id.operation = OTHER.into();
             id.method = None;
+            id.route_source = None;
+        }
+        if is_other || operation.is_folded {
             self.folded.calls += delta.calls;
         }
         self.operations += usize::from(edge.add_operation(id, key.protocol, &delta));

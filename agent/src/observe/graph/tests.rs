@@ -1,5 +1,7 @@
 //! The graph over sequences of snapshots.
 
+mod routes;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -178,7 +180,7 @@ fn counts_are_added_once_and_carry_names() {
             &[(edge, value(1, calls))],
             &[operation(1, "/a", 200, calls), operation(1, "/", 500, 2)],
         );
-        graph.apply(&snapshot, &Table::default(), &ops());
+        graph.apply(&snapshot, &Table::default(), &mut ops());
     }
     let edge = find(&graph, "10.0.0.1", "web");
     assert_eq!((edge.calls(), edge.errors()), (27, 2));
@@ -209,7 +211,7 @@ fn a_map_that_began_anew_keeps_what_was_counted() {
         );
         // The second run of the maps gives the edge a first sight of its own.
         snapshot.edges[0].1.first_seen_ns = if second == 1 { 1 } else { 2 };
-        graph.apply(&snapshot, &Table::default(), &ops());
+        graph.apply(&snapshot, &Table::default(), &mut ops());
     }
     let edge = find(&graph, "10.0.0.1", "web");
     assert_eq!(edge.calls(), 15);
@@ -225,7 +227,7 @@ fn a_process_that_gets_its_name_stays_one_edge() {
     graph.apply(
         &at(1, &[early], &[operation(1, "/a", 200, 4)]),
         &names,
-        &ops(),
+        &mut ops(),
     );
     assert!(graph.is_empty(), "waits for the name");
     assert_eq!(graph.unsettled().count(), 1);
@@ -237,7 +239,7 @@ fn a_process_that_gets_its_name_stays_one_edge() {
             &[operation(1, "/a", 200, 5), operation(2, "/a", 200, 6)],
         ),
         &names,
-        &ops(),
+        &mut ops(),
     );
     assert_eq!(graph.len(), 1);
     let edge = find(&graph, "curl", "web");
@@ -255,7 +257,7 @@ fn a_name_that_never_comes_delays_but_does_not_lose() {
         graph.apply(
             &at(second, &[edge], &[operation(1, "/a", 200, second)]),
             &names,
-            &ops(),
+            &mut ops(),
         );
         names.by_tgid.lock().unwrap().remove(&7);
     }
@@ -265,7 +267,7 @@ fn a_name_that_never_comes_delays_but_does_not_lose() {
     graph.apply(
         &at(6, &[edge], &[operation(1, "/a", 200, 9)]),
         &names,
-        &ops(),
+        &mut ops(),
     );
     assert_eq!(find(&graph, "curl", "web").calls(), 4);
     assert_eq!(graph.calls(), 9);
@@ -276,25 +278,25 @@ fn an_operation_waits_for_its_name() {
     let mut graph = Graph::new(GraphLimits::default());
     let edge = (key(remote(1), named("web"), role::SERVER), value(1, 1));
     let mut names = OperationNames::new(10);
-    let tick = |graph: &mut Graph, second, calls, names: &OperationNames| {
+    let tick = |graph: &mut Graph, second, calls, names: &mut OperationNames| {
         graph.apply(
             &at(second, &[edge], &[operation(1, "/a", 200, calls)]),
             &Table::default(),
             names,
         );
     };
-    tick(&mut graph, 1, 5, &names);
+    tick(&mut graph, 1, 5, &mut names);
     assert_eq!(graph.calls(), 0);
     let key = OperationKey::from(&operation(1, "/a", 200, 0).0);
     names.learn(key, b"/a");
-    tick(&mut graph, 2, 6, &names);
+    tick(&mut graph, 2, 6, &mut names);
     let edge_state = find(&graph, "10.0.0.1", "web");
     assert_eq!(edge_state.operations.len(), 1);
     assert_eq!(edge_state.calls(), 6);
     // Without a name it is counted as unnamed after a while, exactly once.
     let mut graph = Graph::new(GraphLimits::default());
     for second in 1..=6 {
-        tick(&mut graph, second, second, &OperationNames::new(1));
+        tick(&mut graph, second, second, &mut OperationNames::new(1));
     }
     let edge_state = find(&graph, "10.0.0.1", "web");
     let id = edge_state.operations.keys().next().unwrap();
@@ -315,7 +317,7 @@ fn the_server_end_owns_the_counts() {
     );
     snapshot.stats[0].1.connect[3] = 10;
     snapshot.stats[0].1.connect_failures = 2;
-    graph.apply(&snapshot, &names, &ops());
+    graph.apply(&snapshot, &names, &mut ops());
     let edge = find(&graph, "curl", "web");
     assert_eq!(edge.calls(), 10);
     assert_eq!((edge.tcp.opened, edge.tcp.open), (10, 10));
@@ -333,7 +335,7 @@ fn a_server_end_that_appears_later_takes_over_without_a_step_back() {
     graph.apply(
         &at(1, &[client], &[operation(1, "/a", 200, 10)]),
         &names,
-        &ops(),
+        &mut ops(),
     );
     graph.apply(
         &at(
@@ -342,7 +344,7 @@ fn a_server_end_that_appears_later_takes_over_without_a_step_back() {
             &[operation(1, "/a", 200, 13), operation(2, "/a", 200, 3)],
         ),
         &names,
-        &ops(),
+        &mut ops(),
     );
     assert_eq!(find(&graph, "curl", "web").calls(), 13);
 }
@@ -362,7 +364,7 @@ fn protocols_are_named_by_what_was_seen() {
         for (code, count) in seen {
             snapshot.stats[0].1.protocols[usize::from(code)] = count;
         }
-        graph.apply(&snapshot, &Table::default(), &ops());
+        graph.apply(&snapshot, &Table::default(), &mut ops());
         assert_eq!(find(&graph, "10.0.0.1", "db").protocol, expected);
     }
 }
@@ -376,7 +378,7 @@ fn attempts_that_failed_are_no_connections() {
     for (second, opened, failures) in [(1, 4, 2), (2, 4, 3), (3, 7, 3)] {
         let mut snapshot = at(second, &[(edge, value(1, opened))], &[]);
         snapshot.stats[0].1.connect_failures = failures;
-        graph.apply(&snapshot, &names, &ops());
+        graph.apply(&snapshot, &names, &mut ops());
     }
     let tcp = &find(&graph, "curl", "10.0.0.9").tcp;
     assert_eq!((tcp.opened, tcp.connect_failures), (4, 3));
@@ -391,7 +393,7 @@ fn rates_follow_the_window_and_do_not_show_the_past() {
         graph.apply(
             &at(second, &[old], &[operation(1, "/a", 200, calls)]),
             &Table::default(),
-            &ops(),
+            &mut ops(),
         );
         rates.push(find(&graph, "10.0.0.1", "web").rate);
     }
@@ -401,7 +403,7 @@ fn rates_follow_the_window_and_do_not_show_the_past() {
     graph.apply(
         &at(13, &[old, new], &[operation(2, "/a", 200, 50)]),
         &Table::default(),
-        &ops(),
+        &mut ops(),
     );
     assert!((find(&graph, "10.0.0.2", "web").rate - 50.0).abs() < 1e-9);
 }
@@ -424,7 +426,7 @@ fn a_full_graph_folds_the_idlest_edges_and_loses_no_call() {
         for (id, stats) in &mut snapshot.stats {
             stats.last_seen_ns = u64::from(*id) * SECOND;
         }
-        graph.apply(&snapshot, &Table::default(), &ops());
+        graph.apply(&snapshot, &Table::default(), &mut ops());
         assert!(graph.len() <= 17);
         let calls: u64 = graph.edges().map(EdgeState::calls).sum();
         assert_eq!(calls, u64::from(id) * 2);
@@ -443,7 +445,7 @@ fn operations_beyond_the_limit_are_folded() {
     });
     let edge = (key(remote(1), named("web"), role::SERVER), value(1, 1));
     let operations = ["/a", "/b", "/c", "/"].map(|target| operation(1, target, 200, 1));
-    graph.apply(&at(1, &[edge], &operations), &Table::default(), &ops());
+    graph.apply(&at(1, &[edge], &operations), &Table::default(), &mut ops());
     let edge = find(&graph, "10.0.0.1", "web");
     assert_eq!(edge.calls(), 4);
     assert_eq!(graph.folded().calls, 2);
@@ -455,7 +457,7 @@ fn what_the_kernel_folded_is_shown_as_other() {
     let mut graph = Graph::new(GraphLimits::default());
     let mut snapshot = at(1, &[], &[operation(EDGE_OTHER, "/a", 200, 5)]);
     snapshot.lost[Loss::EdgeTableFull as usize] = 3;
-    graph.apply(&snapshot, &Table::default(), &ops());
+    graph.apply(&snapshot, &Table::default(), &mut ops());
     assert_eq!(find(&graph, OTHER, OTHER).calls(), 5);
     assert_eq!(graph.lost().get("edge_table_full"), Some(&3));
 }
@@ -473,7 +475,7 @@ fn only_what_is_idle_and_of_no_more_use_is_forgotten() {
         (key(process(8), named("web"), role::SERVER), value(2, 1)),
         closed(3, named("curl")),
     ];
-    graph.apply(&at(1, &edges, &[]), &Table::default(), &ops());
+    graph.apply(&at(1, &edges, &[]), &Table::default(), &mut ops());
     assert!(graph.forgettable(2 * SECOND).is_empty(), "not idle yet");
     assert_eq!(graph.forgettable(100 * SECOND), [edges[0].0]);
 }

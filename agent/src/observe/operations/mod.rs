@@ -1,5 +1,7 @@
 //! Operation hash → operation name, learned from the heads of the detail lane.
 
+mod shown;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -16,8 +18,12 @@ use weir_common::{
     stable_hash,
 };
 
+pub use self::shown::{Operation, WATCH, path_in};
 pub use super::protocol::name as protocol_name;
-use super::protocol::{Meaning, fixed_path, grpc_method, operation_of_key};
+use super::{
+    protocol::{Meaning, fixed_path, grpc_method, operation_of_key},
+    routes::Routes,
+};
 
 /// Name of what was folded away.
 pub const OTHER: &str = "_OTHER";
@@ -61,17 +67,26 @@ pub struct OperationNames {
     fresh: Vec<(OperationKey, Arc<str>)>,
     capacity: usize,
     evicted: u64,
+    routes: Routes,
+    shown: shown::Shown,
 }
 
 impl OperationNames {
-    /// An empty table of at most `capacity` names.
+    /// An empty table of at most `capacity` names, with the built-in routes.
     pub fn new(capacity: usize) -> Self {
+        Self::with_routes(capacity, Routes::default())
+    }
+
+    /// An empty table of at most `capacity` names that are shown under `routes`.
+    pub fn with_routes(capacity: usize, routes: Routes) -> Self {
         Self {
             names: HashMap::new(),
             order: VecDeque::new(),
             fresh: Vec::new(),
             capacity: capacity.max(1),
             evicted: 0,
+            routes,
+            shown: shown::Shown::default(),
         }
     }
 

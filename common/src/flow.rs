@@ -133,6 +133,9 @@ pub struct EdgeValue {
 /// Edge id that everything folds into when the `EDGES` map is full (counted as a loss reason).
 pub const EDGE_OTHER: u32 = 0;
 
+/// How many ports may have their protocol given.
+pub const MAX_PORTS: u32 = 1_024;
+
 /// How many edges the kernel tells apart at once.
 pub const MAX_EDGES: u32 = 16_384;
 

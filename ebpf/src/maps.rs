@@ -12,7 +12,7 @@ use weir_common::{
     datagram::{MAX_QUERIES, QueryKey, QueryPairKey, QueryState},
     draw::Drawn,
     event::Control,
-    flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, PairKey, PairValue},
+    flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, MAX_PORTS, PairKey, PairValue},
     framing::http2::{Stream, StreamKey},
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
@@ -116,6 +116,10 @@ pub static STREAMS: LruHashMap<StreamKey, Stream> = LruHashMap::with_max_entries
 /// Operation keys of HTTP/2 whose paths were told to the agent.
 #[map]
 pub static TOLD: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Protocol by server port, where the configuration gives it.
+#[map]
+pub static PORTS: HashMap<u16, u8> = HashMap::with_max_entries(MAX_PORTS, BPF_F_NO_PREALLOC);
 
 /// Workload by process.
 #[map]

@@ -31,7 +31,10 @@ A whole file:
   service = \"payments\"
   [[routes]]                          # names for requests of HTTP
   service = \"shop\"                  # left out: of all services
-  templates = [\"/users/{id}\", \"/files/{path...}\"]";
+  templates = [\"/users/{id}\", \"/files/{path...}\"]
+  [[ports]]                           # what a server's port speaks, where weir is not to find out
+  port = 9000
+  protocol = \"redis\"                # or opaque: counted, never read";
 
 /// Checks the configuration files and shows the settings in force
 #[derive(clap::Args)]

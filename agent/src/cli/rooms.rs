@@ -58,6 +58,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let options = LoadOptions {
         pins: pins.clone(),
         ring_bytes: Some(config.ring_bytes),
+        ports: config
+            .ports
+            .iter()
+            .map(|(port, protocol)| (*port, protocol.code()))
+            .collect(),
     };
     let loaded = load(&options)?;
     for missing in &loaded.missing {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::ports::PortRule;
 use crate::observe::routes::RouteRule;
 
 /// Known keys, each with an example of its form: what remedies are made of.
@@ -38,6 +39,9 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "routes.templates",
         "templates = [\"/users/{id}\", \"/files/{path...}\"]",
     ),
+    ("ports", "[[ports]]"),
+    ("ports.port", "port = 9000"),
+    ("ports.protocol", "protocol = \"redis\" (or \"opaque\")"),
 ];
 
 /// One file.
@@ -56,6 +60,7 @@ pub(super) struct File {
     #[serde(rename = "name")]
     pub names: Vec<NameRule>,
     pub routes: Vec<RouteRule>,
+    pub ports: Vec<PortRule>,
 }
 
 /// Table `[otlp]` of one file.

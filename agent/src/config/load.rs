@@ -8,6 +8,7 @@ use std::{
 use super::{
     error::ConfigError,
     file::File,
+    ports::MAX_RULES,
     settings::{Config, DEFAULT_FILE, Overrides, Source, Sources, overlay},
 };
 use crate::observe::routes::Template;
@@ -75,7 +76,9 @@ impl Loaded {
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     let file: File =
         toml::from_str(text).map_err(|error| ConfigError::of_toml(path.into(), text, &error))?;
-    let wrong = wrong_service(&file).or_else(|| wrong_routes(&file));
+    let wrong = wrong_service(&file)
+        .or_else(|| wrong_routes(&file))
+        .or_else(|| wrong_ports(&file));
     let Some(wrong) = wrong else {
         return Ok(file);
     };
@@ -149,6 +152,31 @@ fn wrong_routes(file: &File) -> Option<Wrong> {
     None
 }
 
+/// Ports that are given twice, or too many.
+fn wrong_ports(file: &File) -> Option<Wrong> {
+    let twice = |index: &usize| {
+        let port = file.ports[*index].port;
+        file.ports[..*index].iter().any(|other| other.port == port)
+    };
+    let (index, reason) = match (0..file.ports.len()).find(twice) {
+        Some(index) => (
+            index,
+            format!("port {} is given twice", file.ports[index].port.0),
+        ),
+        None if file.ports.len() > MAX_RULES => (
+            MAX_RULES,
+            format!("there is room for {MAX_RULES} ports, not more"),
+        ),
+        None => return None,
+    };
+    Some(Wrong {
+        key: "ports",
+        index,
+        reason,
+        remedy: "remove the table",
+    })
+}
+
 fn conf_d(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let folder = main.parent().unwrap_or(Path::new("")).join("conf.d");
     let entries = match std::fs::read_dir(&folder) {
@@ -214,12 +242,16 @@ mod tests {
                     "state = \"/a\"\nring_bytes = 1048576\n[otlp]\nendpoint = \"http://x:4317\"\n\
                      headers = { a = \"1\" }\n[[service]]\nname = \"one\"\nprocess = \"p\"\n",
                 ),
-                ("conf.d/20.toml", "state = \"/c\"\nmetrics = \"off\"\n"),
+                (
+                    "conf.d/20.toml",
+                    "state = \"/c\"\nmetrics = \"off\"\n[[ports]]\nport = 9000\nprotocol = \"redis\"\n",
+                ),
                 (
                     "conf.d/10.toml",
                     "state = \"/b\"\n[otlp]\nprotocol = \"http/protobuf\"\nheaders = { b = \"2\" }\n\
                      [[service]]\nname = \"two\"\nunit = \"u*\"\n[[name]]\ncidr = \"10.0.0.0/8\"\nservice = \"lan\"\n\
-                     [[routes]]\ntemplates = [\n  \"/users/{id}\",\n]\n",
+                     [[routes]]\ntemplates = [\n  \"/users/{id}\",\n]\n\
+                     [[ports]]\nport = 9000\nprotocol = \"opaque\"\n",
                 ),
                 ("conf.d/ignored.txt", "no toml"),
             ],
@@ -233,6 +265,7 @@ mod tests {
         assert_eq!(config.otlp.headers.len(), 2);
         assert_eq!(config.services.len(), 2);
         assert_eq!(config.names[0].service, "lan");
+        assert_eq!(config.ports[&9000].to_string(), "redis", "later files win");
         assert_eq!(config.routes[0].templates[0].text(), "/users/{id}");
         assert!(
             !format!("{config:?}").contains("\"2\""),
@@ -343,6 +376,28 @@ mod tests {
                 3,
                 "routes",
                 "remove one",
+            ),
+            (
+                "port",
+                "[[ports]]\nport = 70000\nprotocol = \"redis\"\n",
+                2,
+                "ports.port",
+                "port = 9000",
+            ),
+            (
+                "port-protocol",
+                "[[ports]]\nport = 9000\nprotocol = \"reddis\"\n",
+                3,
+                "ports.protocol",
+                "redis",
+            ),
+            (
+                "port-twice",
+                "[[ports]]\nport = 9000\nprotocol = \"redis\"\n\
+                 [[ports]]\nport = 9000\nprotocol = \"opaque\"\n",
+                4,
+                "ports",
+                "remove the table",
             ),
             ("syntax", "state = \n", 1, "state", "/var/lib/weir"),
         ] {

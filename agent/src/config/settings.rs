@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::file::{Endpoint, File, Metrics, NameRule, OtlpProtocol, ServiceRule};
+use super::{
+    file::{Endpoint, File, Metrics, NameRule, OtlpProtocol, ServiceRule},
+    ports::PortProtocol,
+};
 use crate::observe::routes::RouteRule;
 
 /// Configuration file that is read when no other is named.
@@ -40,6 +43,8 @@ pub struct Config {
     pub names: Vec<NameRule>,
     /// Routes of HTTP services; what says more wins, then what comes first.
     pub routes: Vec<RouteRule>,
+    /// Protocols that are not looked for, by server port.
+    pub ports: BTreeMap<u16, PortProtocol>,
 }
 
 /// Where OTLP goes to.
@@ -76,6 +81,7 @@ impl Default for Config {
             services: Vec::new(),
             names: Vec::new(),
             routes: Vec::new(),
+            ports: BTreeMap::new(),
         }
     }
 }
@@ -196,9 +202,25 @@ pub(super) fn overlay(config: &mut Config, sources: &mut Sources, file: File, fr
         config.routes.extend(file.routes);
         set("routes");
     }
+    if !file.ports.is_empty() {
+        let ports = file.ports.iter().map(|rule| (rule.port.0, rule.protocol));
+        config.ports.extend(ports);
+        set("ports");
+    }
 }
 
 impl Config {
+    fn describe_ports(&self) -> String {
+        if self.ports.is_empty() {
+            return "-".into();
+        }
+        let ports = self.ports.iter();
+        let words: Vec<String> = ports
+            .map(|(port, protocol)| format!("{port} {protocol}"))
+            .collect();
+        words.join(", ")
+    }
+
     /// Key, value in words and source of each setting, in the order of the documentation.
     /// Header values are not shown.
     pub(super) fn describe(&self, sources: &Sources) -> Vec<(&'static str, String, Source)> {
@@ -234,6 +256,7 @@ impl Config {
             ("service", format!("{} rules", self.services.len())),
             ("name", format!("{} rules", self.names.len())),
             ("routes", format!("{templates} templates")),
+            ("ports", self.describe_ports()),
         ];
         rows.into_iter()
             .map(|(key, value)| {

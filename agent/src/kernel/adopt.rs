@@ -7,6 +7,7 @@ use bytemuck::Zeroable as _;
 use weir_common::{
     connection::{ConnectionState, OwnerRecord, flag},
     flow::{EDGE_OTHER, Owner, role},
+    framing::detect::READ,
     policy::NO_RULE,
 };
 
@@ -36,7 +37,18 @@ impl Maps {
         now_ns: u64,
     ) -> Result<()> {
         let socket = sys::steal_fd(pid, fd).with_context(|| format!("fd {fd} of process {pid}"))?;
-        let state = state_of(facts, now_ns);
+        let mut state = state_of(facts, now_ns);
+        let port = match facts.role {
+            role::SERVER => facts.local.1,
+            _ => facts.remote.1,
+        };
+        // Only that nobody is to read it: what is under way begins anywhere in a message, where
+        // evidence says more than the port.
+        if let Some(code) = self.given_protocol(port)
+            && !READ.contains(&code)
+        {
+            state.conversation.assume(code);
+        }
         let done = sys::set_socket_storage(
             self.connections.fd().as_fd(),
             socket.as_fd(),

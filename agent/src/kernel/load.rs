@@ -1,6 +1,6 @@
 //! From the embedded object to running, pinned programs.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aya::{Btf, Ebpf, EbpfLoader};
@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub pins: Pins,
     /// Size of the ring buffer, bytes; a power of two. `None` keeps the default of 8 MiB.
     pub ring_bytes: Option<u32>,
+    /// Protocols that are given by server port.
+    pub ports: BTreeMap<u16, u8>,
 }
 
 /// What runs now.
@@ -49,7 +51,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded> {
     options.pins.prepare()?;
     let hash = stable_hash(OBJECT);
     if options.pins.exist() {
-        let maps = Maps::open(&options.pins)?;
+        let mut maps = Maps::open(&options.pins)?;
         let found = maps.control()?;
         ensure!(
             found.abi_version == ABI_VERSION || found.abi_version == 0,
@@ -58,6 +60,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded> {
             found.abi_version
         );
         if found.object_hash == hash && every_link_is_there(&options.pins) {
+            maps.set_ports(&options.ports)?;
             return Ok(adopt(maps, &options.pins));
         }
     }
@@ -112,6 +115,7 @@ fn load_fresh(options: &LoadOptions, cgroup: &std::path::Path, hash: u64) -> Res
     let mut ebpf = open_object(options)?;
     let mut maps = Maps::open(&options.pins)?;
     maps.stamp(hash)?;
+    maps.set_ports(&options.ports)?;
     let mut hooks = Vec::new();
     let mut missing = Vec::new();
     for hook in HOOKS {

@@ -42,6 +42,7 @@ pub const MAPS: &[&str] = &[
     "TOLD_ANSWERS",
     "INGRESS_READERS",
     "EGRESS_READERS",
+    "PORTS",
     "PROCESSES",
     "CGROUPS",
     "ADDRESSES",
@@ -65,6 +66,7 @@ pub struct Maps {
     stats: HashMap<MapData, u32, Wire<EdgeStats>>,
     operations: PerCpuHashMap<MapData, Wire<OpKey>, Wire<OpValue>>,
     queries: Plain<QueryKey, QueryState>,
+    ports: HashMap<MapData, u16, u8>,
     processes: HashMap<MapData, u32, u64>,
     cgroups: HashMap<MapData, u64, u64>,
     addresses: HashMap<MapData, Wire<AddressKey>, u64>,
@@ -109,6 +111,7 @@ impl Maps {
             stats: open!(pins, "EDGE_STATS", HashMap),
             operations: open!(pins, "OPS", PerCpuHashMap),
             queries: open!(pins, "QUERIES", HashMap),
+            ports: open!(pins, "PORTS", HashMap),
             processes: open!(pins, "PROCESSES", LruHashMap),
             cgroups: open!(pins, "CGROUPS", HashMap),
             addresses: open!(pins, "ADDRESSES", HashMap),
@@ -248,6 +251,25 @@ impl Maps {
         self.cgroups
             .insert(cgroup_id, workload, 0)
             .context("write CGROUPS")
+    }
+
+    /// Makes the protocols that are given by server port exactly these.
+    pub(super) fn set_ports(&mut self, wanted: &BTreeMap<u16, u8>) -> Result<()> {
+        let there: Vec<u16> = self.ports.keys().filter_map(Result::ok).collect();
+        for port in there.iter().filter(|port| !wanted.contains_key(port)) {
+            self.ports.remove(port).context("clear PORTS")?;
+        }
+        for (port, protocol) in wanted {
+            self.ports
+                .insert(port, protocol, 0)
+                .context("write PORTS")?;
+        }
+        Ok(())
+    }
+
+    /// The protocol that is given for a server port.
+    pub(super) fn given_protocol(&self, port: u16) -> Option<u8> {
+        self.ports.get(&port, 0).ok()
     }
 
     /// Makes the listening addresses exactly `wanted`.

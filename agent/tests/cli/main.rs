@@ -265,10 +265,30 @@ fn configuration_is_checked_without_a_daemon() {
     let host = Host::empty("config");
     let file = host.folder.join("weir.toml");
     let path = file.display().to_string();
-    std::fs::write(&file, "state = \"/srv/weir\"\n").unwrap();
+    let text = r#"
+state = "/srv/weir"
+[[routes]]
+templates = ["/users/{id}", "/files/{path...}"]
+[[ports]]
+port = 9000
+protocol = "redis"
+[[ports]]
+port = 80
+protocol = "opaque"
+"#;
+    std::fs::write(&file, text).unwrap();
     let good = host.run(&["check-config", &path]);
     good.check(0, "ok:");
-    assert!(good.out.contains("/srv/weir"), "{}", good.out);
+    for shown in ["/srv/weir", "2 templates", "80 opaque, 9000 redis"] {
+        assert!(good.out.contains(shown), "{}", good.out);
+    }
+    std::fs::write(&file, "[[ports]]\nport = 1\nprotocol = \"reddis\"\n").unwrap();
+    host.run(&["check-config", &path])
+        .check(
+            1,
+            "weir.toml:3: ports.protocol: weir reads no protocol `reddis`",
+        )
+        .check(1, "redis and opaque");
     std::fs::write(&file, "\nsokcet = \"/x\"\n").unwrap();
     host.run(&["check-config", "--config", &path])
         .check(1, "weir.toml:2: sokcet: unknown field")

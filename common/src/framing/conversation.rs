@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
+    detect::is_framed,
     postgres,
     stream::{Direction, Segment, head_flag, phase},
     tls,
@@ -182,6 +183,16 @@ impl Conversation {
     pub fn start_midstream(&mut self) {
         self.request.phase = phase::RESYNC;
         self.response.phase = phase::RESYNC;
+    }
+
+    /// Takes a protocol for given, before the first byte; without a reader nothing is read.
+    #[inline(always)]
+    pub fn assume(&mut self, code: u8) {
+        if code == protocol::HTTP1 || is_framed(code) {
+            self.protocol = code;
+        } else {
+            self.turn_opaque(code);
+        }
     }
 
     /// How many exchanges the latest step of a direction may have missed.

@@ -108,6 +108,18 @@ pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
     begins && zookeeper::is_word(&direction.window, from, to)
 }
 
+/// Protocols whose exchanges are read.
+pub const READ: [u8; 8] = [
+    protocol::DNS,
+    protocol::HTTP1,
+    protocol::HTTP2,
+    protocol::MYSQL,
+    protocol::POSTGRES,
+    protocol::REDIS,
+    protocol::TLS,
+    protocol::ZOOKEEPER,
+];
+
 /// True for protocols that a reader of frames follows.
 #[inline(always)]
 pub fn is_framed(code: u8) -> bool {

@@ -207,3 +207,38 @@ fn a_segment_that_cannot_be_read_is_lost_once_and_the_next_request_is_found() {
     let talk = talk.end();
     assert_eq!((talk.finished.len(), talk.lost), (2, 1));
 }
+
+#[test]
+fn words_that_a_person_types_are_commands_where_the_protocol_is_given() {
+    for (given, exchanges, opaque) in [(None, 0, 1), (Some(protocol::REDIS), 2, 0)] {
+        let mut talk = Talk::new();
+        if let Some(code) = given {
+            talk.conversation.assume(code);
+        }
+        for (side, text) in [
+            (Client, "PING\r\n"),
+            (Server, "+PONG\r\n"),
+            (Client, "GET k\r\n"),
+            (Server, "$-1\r\n"),
+        ] {
+            talk.say(side, text.as_bytes());
+        }
+        let talk = talk.end();
+        assert_eq!(
+            (talk.finished.len(), talk.conversation.opaque),
+            (exchanges, opaque),
+            "{given:?}"
+        );
+    }
+}
+
+#[test]
+fn what_has_no_reader_is_left_unread() {
+    let mut talk = Talk::new();
+    talk.conversation.assume(protocol::TCP);
+    talk.say(Client, GET.as_bytes());
+    talk.say(Server, b"+OK\r\n");
+    let talk = talk.end();
+    assert_eq!((talk.finished.len(), talk.lost), (0, 0));
+    assert_eq!(talk.conversation.protocol, protocol::TCP);
+}

@@ -23,7 +23,7 @@ use crate::{
     connection::{finish, settle_pair, tell},
     edge::{self, Totals},
     emit::{control, lost, now},
-    maps::PAIRS,
+    maps::{PAIRS, PORTS},
     owner, pacing,
     storage::{CONNECTIONS, OWNERS},
 };
@@ -232,6 +232,15 @@ fn begin(
     state.server_isn = if is_client { theirs } else { ours };
     state.flags = flag::HAS_ISN;
     state.conversation.start(state.client_isn, state.server_isn);
+    let port = if is_client {
+        state.remote_port
+    } else {
+        state.local_port
+    };
+    // SAFETY: values are plain integers.
+    if let Some(protocol) = unsafe { PORTS.get(port) } {
+        state.conversation.assume(*protocol);
+    }
     if let Some(record) = OWNERS.get(sk) {
         state.owner = record.owner;
         if record.connect_started_ns != 0 && is_client {

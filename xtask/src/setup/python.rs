@@ -32,8 +32,15 @@ pub fn install() -> Result<()> {
             .context("python3 is not installed")?;
         sh::step(sh::command([python, "-m", "venv"]).arg(&venv))?;
     }
-    let mut pip = sh::command([venv.join("bin/pip")]);
-    pip.args(["install", "--quiet", "--disable-pip-version-check"]);
+    // Not `bin/pip`: that names the folder it was installed in, and a copied workspace has another.
+    let mut pip = sh::command([venv.join("bin/python")]);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]);
     sh::step(pip.args(rows(REQUIREMENTS).map(|row| row[0])))?;
     fs::write(stamp(), "").context("write the stamp of the Python environment")
 }

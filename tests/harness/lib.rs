@@ -4,8 +4,9 @@
 //! - [`gate`]: may this test run here, and one at a time
 //! - [`netns`]: network namespaces joined by veth pairs
 //! - [`process`], [`scratch`]: children and folders that vanish with their handle
-//! - [`server`]: nginx, Redis, MariaDB, HTTP services in Python, Prometheus, OTLP receivers
+//! - [`server`]: nginx, Redis, MariaDB, HTTP services in Python, Consul, Prometheus, OTLP receivers
 //! - [`agent`], [`answer`]: the `weir` under test and the shapes that its answers promise
+//! - [`metrics`]: the operations that its Prometheus endpoint tells of
 //! - [`client`], [`bulk`]: what plain clients cannot do: split heads, steady streams, exact windows
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ pub mod bulk;
 pub mod client;
 pub mod gate;
 pub mod kernel;
+pub mod metrics;
 pub mod netns;
 pub mod process;
 pub mod scratch;

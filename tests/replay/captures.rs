@@ -1,6 +1,6 @@
 //! What each recorded capture holds.
 
-use weir::observe::model::{Exchange, WorkloadKind};
+use weir::observe::model::{Exchange, RouteSource, WorkloadKind};
 
 use crate::{all_captures, capture, folder, replay, words};
 
@@ -213,6 +213,60 @@ fn postgres() {
     expected.extend(["SELECT pipeline_aborted"; 2]);
     assert_eq!(found, expected);
     assert!(report.lost.is_empty(), "{:?}", report.lost);
+}
+
+/// Checks operations and statuses of a capture whose API weir knows.
+fn check_known(name: &str, expected: &[&str]) {
+    let (exchanges, report) = replay(&capture(name));
+    let told = |exchange: &Exchange| {
+        assert_eq!(exchange.route_source, Some(RouteSource::KnownApi));
+        format!("{} {}", exchange.operation, exchange.status.unwrap_or(0))
+    };
+    let told: Vec<String> = exchanges.iter().map(told).collect();
+    assert_eq!(told, expected, "{name}");
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+}
+
+#[test]
+fn consul() {
+    let written_and_read = ["PUT /v1/kv/{key...} 200", "GET /v1/kv/{key...} 200"];
+    let mut expected = vec![
+        "PUT /v1/agent/service/register 200",
+        "GET /v1/health/service/{service} 200",
+        "GET /v1/catalog/services 200",
+        "PUT /v1/session/create 200",
+    ];
+    expected.extend(written_and_read.repeat(4));
+    expected.extend([
+        "GET /v1/kv/{key...} 404",
+        "PUT /v1/kv/{key...} 200",
+        "PUT /v1/session/renew/{session} 200",
+        "PUT /v1/session/destroy/{session} 200",
+        "DELETE /v1/kv/{key...} 200",
+        "PUT /v1/agent/service/deregister/{id} 200",
+    ]);
+    expected.extend(written_and_read);
+    expected.extend(["PUT /v1/kv/{key...} 200", "GET /v1/kv/{key...} (watch) 200"]);
+    check_known("consul.pcap", &expected);
+    let (exchanges, _) = replay(&capture("consul.pcap"));
+    let watch = exchanges.last().unwrap();
+    assert!(watch.duration_ns > 1_100_000_000, "{watch:?}");
+}
+
+#[test]
+fn eureka() {
+    let mut expected = vec!["POST /eureka/apps/{app} 204", "GET /eureka/apps 200"];
+    let beat = [
+        "PUT /eureka/apps/{app}/{instance} 200",
+        "GET /eureka/apps/delta 200",
+    ];
+    expected.extend(beat.repeat(3));
+    expected.extend([
+        "PUT /eureka/apps/{app}/{instance}/status 200",
+        "POST /eureka/apps/{app} 204",
+        "DELETE /eureka/apps/{app}/{instance} 200",
+    ]);
+    check_known("eureka.pcap", &expected);
 }
 
 #[test]

@@ -169,5 +169,17 @@ $enter dnsmasq --no-daemon --conf-file=/dev/null --port=5399 --listen-address=12
 sleep 1
 record dns-tcp.pcap "-i lo tcp port 5399" inside dig @127.0.0.1 -p 5399 +tcp +keepopen \
   shop.test A shop.test AAAA _db._tcp.test SRV none.test A nobody.else A
+# Service discovery: Consul with python-consul2, and a stand-in for Eureka with its real client.
+$enter "$here/../../target/tools/consul" agent -dev -log-level=warn -bind=127.0.0.1 -client=127.0.0.1 \
+  -http-port=8500 -dns-port=-1 -grpc-port=-1 -serf-wan-port=-1 > "$work/consul.log" & started+=($!)
+$enter "$python" "$here/../servers/eureka_stub.py" 8761 > "$work/eureka.log" & started+=($!)
+sleep 3
+consul() {
+  for scenario in few watch; do
+    inside "$python" "$here/../servers/consul_client.py" "$scenario" 8500
+  done
+}
+record consul.pcap "-i lo tcp port 8500" consul
+record eureka.pcap "-i lo tcp port 8761" inside "$python" "$here/../servers/eureka_client.py" 8761
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

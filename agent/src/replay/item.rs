@@ -8,7 +8,7 @@ use weir_common::{
         Addr,
         protocol::{HTTP1, TLS},
     },
-    framing::http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+    framing::http1::{method, op_hash},
 };
 
 use crate::observe::{
@@ -137,10 +137,13 @@ fn operation_of(
     names: &mut OperationNames,
 ) -> Option<Operation> {
     let path = path.filter(|path| op_hash(path.as_bytes()) == record.op)?;
-    let mut out = [0; MAX_TARGET_BYTES + 1];
-    let len = normalise(path.as_bytes(), &mut out);
-    let path = String::from_utf8_lossy(&out[..len]);
-    Some(names.route(&operation_key(record), server, &path))
+    let key = operation_key(record);
+    match key.protocol {
+        _ if names.is_named(&key) => {}
+        HTTP1 => drop(names.learn(key, path.as_bytes())),
+        _ => names.learn_path(key.op, path.as_bytes()),
+    }
+    Some(names.operation(&key, server))
 }
 
 fn unnamed(record: &ExchangeRecord) -> String {

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, process::Command};
 
-use super::Place;
-use crate::{gate::workspace, process::Process, scratch::Scratch};
+use super::{Place, python_script};
+use crate::{process::Process, scratch::Scratch};
 
 /// A running server of `tests/servers/grpc_peer.py`.
 pub struct GrpcPeer {
@@ -34,12 +34,8 @@ impl GrpcPeer {
 }
 
 fn peer(place: Place, service: &str, scenario: &str, address: SocketAddr) -> Command {
-    let python = workspace().join("target/venv/bin/python");
-    let mut command = place.command(&python.display().to_string(), service);
-    command
-        .arg(workspace().join("tests/servers/grpc_peer.py"))
-        .arg(scenario)
-        .arg(address.port().to_string());
+    let mut command = python_script(place, "grpc_peer.py", service);
+    command.arg(scenario).arg(address.port().to_string());
     command
 }
 

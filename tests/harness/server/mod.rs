@@ -1,7 +1,9 @@
 //! Real servers and load generators, each in a place: the host, or a namespace.
 
 pub mod collector;
+pub mod consul;
 pub mod dnsmasq;
+pub mod eureka;
 pub mod grpc;
 pub mod h2load;
 pub mod mysql;
@@ -124,6 +126,14 @@ pub fn tool(program: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// A command that runs a script of `tests/servers` in the Python that `cargo xtask setup` made.
+fn python_script(place: Place, script: &str, service: &str) -> Command {
+    let python = workspace().join("target/venv/bin/python");
+    let mut command = place.command(&python.display().to_string(), service);
+    command.arg(workspace().join("tests/servers").join(script));
+    command
 }
 
 /// Sends a GET and returns status and body; for talking to servers that are not under test.

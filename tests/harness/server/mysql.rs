@@ -2,9 +2,8 @@
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
-use super::Place;
+use super::{Place, python_script};
 use crate::{
-    gate::workspace,
     process::{Process, must},
     scratch::Scratch,
 };
@@ -57,10 +56,8 @@ impl MariaDb {
 
     /// A command that runs a scenario of `tests/servers/mysql_client.py` against this server.
     pub fn client(&self, place: Place, scenario: &str) -> Command {
-        let python = workspace().join("target/venv/bin/python");
-        let mut command = place.command(&python.display().to_string(), "shop");
+        let mut command = python_script(place, "mysql_client.py", "shop");
         command
-            .arg(workspace().join("tests/servers/mysql_client.py"))
             .arg(self.address.ip().to_string())
             .arg(self.address.port().to_string())
             .arg(scenario);

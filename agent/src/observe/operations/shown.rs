@@ -77,8 +77,7 @@ impl OperationNames {
         operation
     }
 
-    /// As [`Self::operation`], of a normalised path that is at hand.
-    pub fn route(&mut self, key: &OperationKey, service: &str, path: &str) -> Operation {
+    fn route(&mut self, key: &OperationKey, service: &str, path: &str) -> Operation {
         self.routes.learn(service, path);
         let route = self.routes.find(service, path);
         let name = with_method(key, &route.path);

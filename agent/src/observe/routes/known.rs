@@ -115,12 +115,12 @@ pub(super) const EUREKA_ROOTS: [&str; 2] = ["/eureka", "/eureka/v2"];
 /// True if a request is one of Consul's blocking queries: it waits until what it asks for changes
 /// from the state that `index` names, so that its duration is no latency.
 pub fn is_blocking(method: Option<&str>, route: &str, target: &[u8]) -> bool {
-    if method != Some("GET") || !CONSUL.contains(&route) {
-        return false;
-    }
     let Some(start) = target.iter().position(|byte| *byte == b'?') else {
         return false;
     };
+    if method != Some("GET") || !CONSUL.contains(&route) {
+        return false;
+    }
     let query = &target[start + 1..];
     let query = query.split(|byte| *byte == b'#').next().unwrap_or(query);
     query

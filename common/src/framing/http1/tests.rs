@@ -141,7 +141,8 @@ fn conversations() {
     check(&[('>', get)], &["unanswered"]);
     check(
         &[('>', "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03")],
-        &["opaque 4"],
+        // Under way, see the tests of TLS.
+        &[],
     );
     check(
         &[('>', "\x01\x02hello\r\n"), ('<', "\x03\r\n")],

@@ -7,6 +7,7 @@
 //! - [`server`]: nginx, Redis, MariaDB, HTTP services in Python, Consul, Prometheus, OTLP receivers
 //! - [`agent`], [`answer`]: the `weir` under test and the shapes that its answers promise
 //! - [`metrics`]: the operations that its Prometheus endpoint tells of
+//! - [`deeds`]: what clients say that they did, against what weir tells
 //! - [`client`], [`bulk`]: what plain clients cannot do: split heads, steady streams, exact windows
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ pub mod agent;
 pub mod answer;
 pub mod bulk;
 pub mod client;
+pub mod deeds;
 pub mod gate;
 pub mod kernel;
 pub mod metrics;

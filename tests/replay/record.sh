@@ -181,5 +181,12 @@ consul() {
 }
 record consul.pcap "-i lo tcp port 8500" consul
 record eureka.pcap "-i lo tcp port 8761" inside "$python" "$here/../servers/eureka_client.py" 8761
+# MongoDB's wire protocol, with PyMongo.
+mkdir "$work/mongodb"
+$enter "$here/../../target/venv/bin/secantusd-py" --host 127.0.0.1 --port 27017 \
+  --storage-path "$work/mongodb" 2> "$work/mongodb.log" & started+=($!)
+sleep 4
+record mongodb.pcap "-i lo tcp port 27017" \
+  inside "$here/../../target/venv/bin/python" "$here/../servers/mongodb_client.py" 127.0.0.1 27017 few
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

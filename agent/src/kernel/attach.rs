@@ -169,6 +169,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of HTTP/2 and gRPC",
     ),
     hook(
+        "mongodb",
+        "weir_mongodb",
+        Kind::Reader(protocol::MONGODB),
+        release(5, 10),
+        "exchanges of MongoDB",
+    ),
+    hook(
         "mysql",
         "weir_mysql",
         Kind::Reader(protocol::MYSQL),

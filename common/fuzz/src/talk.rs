@@ -240,6 +240,7 @@ fn has_lines(code: u8) -> bool {
         code,
         protocol::DNS
             | protocol::HTTP2
+            | protocol::MONGODB
             | protocol::MYSQL
             | protocol::POSTGRES
             | protocol::TLS

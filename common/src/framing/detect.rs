@@ -4,7 +4,7 @@ use super::{
     conversation::Conversation,
     dns,
     http2::{self, FRAME_HEADER_BYTES},
-    line, mysql, postgres, redis,
+    line, mongodb, mysql, postgres, redis,
     stream::{Direction, phase},
     window::Window,
     zookeeper,
@@ -25,11 +25,24 @@ pub(super) fn detect(
     let segment = direction.segment;
     let whole = segment.end.wrapping_sub(segment.offset) == to.wrapping_sub(from) as u64;
     let window = &mut direction.window;
+    // First, because a length may look like the first byte of anything.
+    let code = if is_request {
+        mongodb::evidence(window, from, to)
+    } else {
+        protocol::TCP
+    };
+    let code = window.forget(code as usize) as u8;
+    if code == protocol::MONGODB {
+        return code;
+    }
     if line::is_tls_handshake(window, from) {
         return protocol::TLS;
     }
     if !is_request {
         return greeting(conversation, from, to);
+    }
+    if code == protocol::UNKNOWN {
+        return code;
     }
     if to >= from + 8 && http2::begins_connection(window, from) {
         return protocol::HTTP2;
@@ -59,7 +72,12 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
     if conversation.request.highest != 0 {
         return protocol::TCP;
     }
-    mysql::greeting_evidence(&conversation.response.window, from, to)
+    let window = &conversation.response.window;
+    let code = mysql::greeting_evidence(window, from, to);
+    if code != protocol::TCP {
+        return code;
+    }
+    mongodb::answer_evidence(window, from, to)
 }
 
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
@@ -109,10 +127,11 @@ pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
 }
 
 /// Protocols whose exchanges are read.
-pub const READ: [u8; 8] = [
+pub const READ: [u8; 9] = [
     protocol::DNS,
     protocol::HTTP1,
     protocol::HTTP2,
+    protocol::MONGODB,
     protocol::MYSQL,
     protocol::POSTGRES,
     protocol::REDIS,

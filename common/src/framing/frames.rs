@@ -223,8 +223,13 @@ fn act<P: Protocol>(
     if frame.means & means::BEFORE != 0 {
         return end_before(conversation, is_request, start, from, to);
     }
-    direction.carry_len = 0;
-    direction.next = start.wrapping_add(frame.len);
+    if frame.means & means::END == 0 && frame.len < (CARRY_BYTES as u64).wrapping_sub(from as u64) {
+        // What follows it was carried as well, and stays so.
+        direction.carry_len = direction.carry_len.wrapping_sub(frame.len as u8);
+    } else {
+        direction.carry_len = 0;
+        direction.next = start.wrapping_add(frame.len);
+    }
     if frame.means & means::ASIDE != 0 {
         return more(direction);
     }

@@ -6,6 +6,7 @@ pub mod dnsmasq;
 pub mod eureka;
 pub mod grpc;
 pub mod h2load;
+pub mod mongodb;
 pub mod mysql;
 pub mod nghttpd;
 pub mod nginx;
@@ -112,6 +113,16 @@ pub fn python_package(file: &str) -> PathBuf {
                 lib.display()
             )
         })
+}
+
+/// A command that runs `tests/servers/SCRIPT HOST PORT SCENARIO` as the service `shop`.
+pub fn python_client(place: Place, script: &str, server: SocketAddr, scenario: &str) -> Command {
+    let mut command = python_script(place, script, "shop");
+    command
+        .arg(server.ip().to_string())
+        .arg(server.port().to_string())
+        .arg(scenario);
+    command
 }
 
 /// A program that `cargo xtask setup` took from another Debian suite.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
-use super::{Place, python_script};
+use super::{Place, python_client};
 use crate::{
     process::{Process, must},
     scratch::Scratch,
@@ -56,12 +56,7 @@ impl MariaDb {
 
     /// A command that runs a scenario of `tests/servers/mysql_client.py` against this server.
     pub fn client(&self, place: Place, scenario: &str) -> Command {
-        let mut command = python_script(place, "mysql_client.py", "shop");
-        command
-            .arg(self.address.ip().to_string())
-            .arg(self.address.port().to_string())
-            .arg(scenario);
-        command
+        python_client(place, "mysql_client.py", self.address, scenario)
     }
 
     /// A command that runs statements in MariaDB's own command line client.

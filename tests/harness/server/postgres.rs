@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{Place, python_script};
+use super::{Place, python_client};
 use crate::{
     process::{Process, must},
     scratch::Scratch,
@@ -87,12 +87,7 @@ impl Postgres {
 
     /// A command that runs a scenario of `tests/servers/postgres_client.py` against this server.
     pub fn client(&self, place: Place, scenario: &str) -> Command {
-        let mut command = python_script(place, "postgres_client.py", "shop");
-        command
-            .arg(self.address.ip().to_string())
-            .arg(self.address.port().to_string())
-            .arg(scenario);
-        command
+        python_client(place, "postgres_client.py", self.address, scenario)
     }
 
     /// A command of PostgreSQL's own clients, `psql` or `pgbench`, in the clear.

@@ -5,6 +5,7 @@
 
 pub mod dns;
 mod http2;
+mod mongodb;
 mod mysql;
 mod postgres;
 mod redis;
@@ -36,6 +37,7 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
         protocol::DNS => Some(dns::read(record)),
         protocol::GRPC => Some(http2::read(record.op, record.head())),
+        protocol::MONGODB => Some(mongodb::read(record.head(), record.answer())),
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),

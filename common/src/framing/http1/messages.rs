@@ -23,6 +23,14 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
     let in_trailers = direction.phase == phase::TRAILERS;
     // `next` stands where the data part begins, so a position maps by this difference.
     let base = direction.next.wrapping_sub(CARRY_BYTES as u64);
+    let empty_line = found == found::NEXT && direction.phase == phase::START_LINE;
+    let found = if empty_line && is_request && may_be_binary(conversation, from, to) {
+        found::BAD
+    } else {
+        found
+    };
+    let direction = conversation.direction_mut(is_request);
+    let found = direction.window.forget(found as usize) as u32;
     match found {
         found::OPEN => {
             direction.next = base.wrapping_add(to as u64);
@@ -52,6 +60,15 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
             not_http(conversation, is_request, from, to.wrapping_sub(from))
         }
     }
+}
+
+/// True if what seems to be an empty line may be a length of MongoDB that has a line feed for a
+/// byte: the highest one of four is no text.
+#[inline(always)]
+fn may_be_binary(conversation: &Conversation, from: usize, to: usize) -> bool {
+    let highest = conversation.request.window.byte(from + 3);
+    let is_length = (to < from + 4) | (highest < b'\t');
+    is_length & (conversation.protocol == protocol::UNKNOWN)
 }
 
 /// A segment ended in a first line: goes on, unless that line cannot become HTTP.

@@ -1,0 +1,112 @@
+//! What a client says that it did, against what weir tells of it.
+//!
+//! Clients under `tests/servers` print a line for each exchange: operation, kind of the error it met
+//! or `-`, and how long they waited, ns (0 = not measured).
+
+use std::collections::BTreeMap;
+
+use crate::{
+    agent::{Agent, Options},
+    answer::{Edge, Exchange},
+};
+
+/// An exchange as its client saw it.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// Operation.
+    pub operation: String,
+    /// Kind of failure, or `-`.
+    pub error: String,
+    /// How long the client waited, ns; 0 = not measured.
+    pub waited_ns: u64,
+}
+
+/// Options of a daemon that tells every exchange.
+pub fn all_details() -> Options {
+    Options {
+        config: "detail_per_second = 1000000\n".into(),
+        ..Options::default()
+    }
+}
+
+/// Reads what a client printed.
+///
+/// # Panics
+/// If a line is something else.
+pub fn read(text: &str) -> Vec<Deed> {
+    let deed = |line: &str| {
+        let mut words = line.rsplitn(3, [' ', '\t']);
+        let waited_ns = words.next()?.parse().ok()?;
+        let error = words.next()?.to_owned();
+        let operation = words.next()?.to_owned();
+        Some(Deed {
+            operation,
+            error,
+            waited_ns,
+        })
+    };
+    let lines = text.lines();
+    lines
+        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said:\n{text}")))
+        .collect()
+}
+
+/// How often each operation met each error.
+pub type Tally = BTreeMap<(String, String), u64>;
+
+/// Counts what a client did.
+pub fn tally(deeds: &[Deed]) -> Tally {
+    let mut tally = Tally::new();
+    for deed in deeds {
+        let key = (deed.operation.clone(), deed.error.clone());
+        *tally.entry(key).or_default() += 1;
+    }
+    tally
+}
+
+/// Counts what weir told.
+pub fn tally_of(exchanges: &[Exchange]) -> Tally {
+    let mut tally = Tally::new();
+    for exchange in exchanges {
+        let error = exchange.error.clone().unwrap_or("-".into());
+        let key = (exchange.operation.clone(), error);
+        *tally.entry(key).or_default() += 1;
+    }
+    tally
+}
+
+/// Fails unless the edges on `port` count what was done, every failure among it, lost nothing, and
+/// show this server and protocol.
+pub fn expect(agent: &Agent, port: u16, server: &str, deeds: &[Deed]) -> Vec<Edge> {
+    let edges = agent.expect_calls(&[port], deeds.len() as u64);
+    let failed = deeds.iter().filter(|deed| deed.error != "-").count() as u64;
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    for edge in &edges {
+        // Clients that live for a moment may be known by what started them.
+        let arrow = edge.arrow();
+        assert!(arrow.ends_with(server), "{arrow}");
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+    edges
+}
+
+/// Fails unless the server took less than the client waited, and not absurdly less.
+pub fn check_durations(exchanges: &[Exchange], deeds: &[Deed], operations: &[&str]) {
+    for operation in operations {
+        let seen = exchanges.iter().filter(|e| e.operation == *operation);
+        let seen = median(seen.map(|e| e.duration_ns).collect());
+        let waited = deeds
+            .iter()
+            .filter(|deed| deed.operation == *operation && deed.waited_ns != 0);
+        let waited = median(waited.map(|deed| deed.waited_ns).collect());
+        assert!(
+            seen > 1_000 && seen < waited && waited < seen * 50,
+            "{operation}: seen {seen} ns, waited {waited} ns"
+        );
+    }
+}
+
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}

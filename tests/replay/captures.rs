@@ -134,6 +134,24 @@ fn check_operations(name: &str, protocol: &str, expected: &[&str]) {
 }
 
 #[test]
+fn memcached() {
+    check_operations(
+        "memcached.pcap",
+        "memcached",
+        &[
+            "SET ok",
+            "GET ok",
+            "INCR CLIENT_ERROR",
+            "GET ok",
+            "_OTHER ERROR",
+            "MG ok",
+            "SET ok",
+            "GETKQ ok",
+        ],
+    );
+}
+
+#[test]
 fn mongodb() {
     check_operations(
         "mongodb.pcap",

@@ -181,6 +181,11 @@ consul() {
 }
 record consul.pcap "-i lo tcp port 8500" consul
 record eureka.pcap "-i lo tcp port 8761" inside "$python" "$here/../servers/eureka_client.py" 8761
+# Memcached, with its clients.
+$enter memcached -u root -U 0 -l 127.0.0.1 -p 11211 & started+=($!)
+sleep 1
+record memcached.pcap "-i lo tcp port 11211" \
+  inside "$here/../../target/venv/bin/python" "$here/../servers/memcached_client.py" 127.0.0.1 11211 few
 # MongoDB's wire protocol, with PyMongo.
 mkdir "$work/mongodb"
 $enter "$here/../../target/venv/bin/secantusd-py" --host 127.0.0.1 --port 27017 \

@@ -169,6 +169,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of HTTP/2 and gRPC",
     ),
     hook(
+        "memcached",
+        "weir_memcached",
+        Kind::Reader(protocol::MEMCACHED),
+        release(5, 10),
+        "exchanges of Memcached",
+    ),
+    hook(
         "mongodb",
         "weir_mongodb",
         Kind::Reader(protocol::MONGODB),

@@ -236,9 +236,10 @@ impl Framed {
             return;
         }
         let (request, response) = (&conversation.request, &conversation.response);
-        if response.phase == phase::RESYNC {
-            self.hole = true;
-        } else if response.phase == phase::START_LINE && response.carry_len == 0 {
+        let lost = response.phase == phase::RESYNC;
+        self.hole |= lost;
+        // Behind a hole a step may find a response and read all of it.
+        if lost || response.phase == phase::START_LINE && response.carry_len == 0 {
             let acknowledged = ack.and_then(|ack| request.offset_of(ack));
             self.began = Began {
                 acknowledged: acknowledged.filter(|_| request.anchored != 0),

@@ -240,6 +240,7 @@ fn has_lines(code: u8) -> bool {
         code,
         protocol::DNS
             | protocol::HTTP2
+            | protocol::MEMCACHED
             | protocol::MONGODB
             | protocol::MYSQL
             | protocol::POSTGRES
@@ -280,6 +281,10 @@ fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
         }
     }
     if has_lines(protocol) && !streams.iter().all(|stream| lines_are_short(stream)) {
+        return;
+    }
+    if protocol == 0 && matches!(streams[0][..], [b'\n', ..] | [b'\r', b'\n', ..]) {
+        // An empty line may be a length, which cannot be told from a part of it.
         return;
     }
     let lost = [whole.lost, cut.lost].map(|lost| lost != 0);

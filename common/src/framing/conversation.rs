@@ -239,6 +239,13 @@ impl Conversation {
         self.awaited().map_or(0, |pending| pending.op)
     }
 
+    /// What its answer names it by, or what its protocol knows of it ([`Direction::id`]); 0 if it was
+    /// not remembered.
+    #[inline(always)]
+    pub(in crate::framing) fn awaited_id(&self) -> u32 {
+        self.awaited().map_or(0, |pending| pending.id)
+    }
+
     /// Copies the words that hold the head at hand. It begins [`Self::head_skip`] bytes into them.
     #[inline(always)]
     #[expect(unsafe_code, reason = "a plain copy would be made one")]

@@ -4,7 +4,7 @@ use super::{
     conversation::Conversation,
     dns,
     http2::{self, FRAME_HEADER_BYTES},
-    line, mongodb, mysql, postgres, redis,
+    line, memcached, mongodb, mysql, postgres, redis,
     stream::{Direction, phase},
     window::Window,
     zookeeper,
@@ -32,7 +32,7 @@ pub(super) fn detect(
         protocol::TCP
     };
     let code = window.forget(code as usize) as u8;
-    if code == protocol::MONGODB {
+    if is_request && code != protocol::TCP {
         return code;
     }
     if line::is_tls_handshake(window, from) {
@@ -41,14 +41,14 @@ pub(super) fn detect(
     if !is_request {
         return greeting(conversation, from, to);
     }
-    if code == protocol::UNKNOWN {
-        return code;
-    }
     if to >= from + 8 && http2::begins_connection(window, from) {
         return protocol::HTTP2;
     }
     let code = request(direction, from, to);
     let window = &mut direction.window;
+    // What was compared on the way is of no matter to the verifier.
+    let code = window.forget(code as usize) as u8;
+    let (from, to) = (window.forget(from), window.forget(to));
     if code == protocol::TCP && resumed {
         // On a connection that is older than its observer.
         if http2::resumes(window, from, to, whole) {
@@ -77,7 +77,10 @@ fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
     if code != protocol::TCP {
         return code;
     }
-    mongodb::answer_evidence(window, from, to)
+    match mongodb::answer_evidence(window, from, to) {
+        protocol::TCP => memcached::answer_evidence(window, from, to),
+        code => code,
+    }
 }
 
 /// The same of a client's bytes alone, by what cannot be HTTP or TLS.
@@ -93,7 +96,7 @@ fn request(direction: &mut Direction, from: usize, to: usize) -> u8 {
     if window.byte(from) == 0 {
         return lengths_first(window, from, to);
     }
-    protocol::TCP
+    memcached::evidence(window, from, to)
 }
 
 /// The same of bytes that may be a length: the first that knows them, or that may come to.
@@ -127,10 +130,11 @@ pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
 }
 
 /// Protocols whose exchanges are read.
-pub const READ: [u8; 9] = [
+pub const READ: [u8; 10] = [
     protocol::DNS,
     protocol::HTTP1,
     protocol::HTTP2,
+    protocol::MEMCACHED,
     protocol::MONGODB,
     protocol::MYSQL,
     protocol::POSTGRES,

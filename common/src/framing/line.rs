@@ -251,16 +251,16 @@ fn trim_blanks(window: &mut Window, end: usize) -> usize {
 }
 
 /// Digits and what they mean.
-struct Number {
-    value: u64,
+pub(super) struct Number {
+    pub(super) value: u64,
     /// How many digits.
-    len: usize,
+    pub(super) len: usize,
 }
 
 /// Reads up to 20 digits of `base` 10 or 16. Past 15 hexadecimal or 18 decimal digits the value
 /// means nothing: callers refuse that length.
 #[inline(always)]
-fn number(window: &mut Window, start: usize, end: usize, base: u64) -> Number {
+pub(super) fn number(window: &mut Window, start: usize, end: usize, base: u64) -> Number {
     let mut value = 0;
     let mut len = 0;
     let mut i = 0;

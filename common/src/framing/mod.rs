@@ -20,6 +20,7 @@ mod heads;
 pub mod http1;
 pub mod http2;
 mod line;
+pub mod memcached;
 pub mod mongodb;
 pub mod mysql;
 pub mod operation;
@@ -49,6 +50,9 @@ pub fn advance<L: window::Load>(
         protocol::DNS => frames::advance::<dns::Dns, L>(conversation, is_request, bytes),
         // Its caller walks it, see below.
         protocol::HTTP2 => conversation::step::DONE,
+        protocol::MEMCACHED => {
+            frames::advance::<memcached::Memcached, L>(conversation, is_request, bytes)
+        }
         protocol::MONGODB => {
             frames::advance::<mongodb::MongoDb, L>(conversation, is_request, bytes)
         }

@@ -33,8 +33,8 @@ fn lengths_that_look_like_text_are_known() {
             (Server, msg(9, 1, 0, &document(&[("ok", Int(1))]))),
         ];
         for piece in PIECES {
-            // A record of TLS is taken for one if its fifth byte is not there yet.
-            if len == 0x316 && piece < 16 {
+            // A line feed is taken for an empty line if the fourth byte is not there yet.
+            if matches!(len & 0xff, 0x0a | 0x0d) && piece < 4 {
                 continue;
             }
             assert_eq!(run(&parts, piece).len(), 1, "{len:#x}, {piece} at a time");

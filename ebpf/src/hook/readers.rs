@@ -8,8 +8,8 @@ use aya_ebpf::{
 use weir_common::{
     flow::role,
     framing::{
-        conversation::step, dns::Dns, frames, mongodb::MongoDb, mysql::Mysql, postgres::Postgres,
-        redis::Redis, tls::Tls, zookeeper::ZooKeeper,
+        conversation::step, dns::Dns, frames, memcached::Memcached, mongodb::MongoDb, mysql::Mysql,
+        postgres::Postgres, redis::Redis, tls::Tls, zookeeper::ZooKeeper,
     },
 };
 
@@ -112,6 +112,12 @@ macro_rules! reader {
 }
 
 reader!(weir_dns, weir_dns_in, weir_dns_out, Dns);
+reader!(
+    weir_memcached,
+    weir_memcached_in,
+    weir_memcached_out,
+    Memcached
+);
 reader!(weir_mongodb, weir_mongodb_in, weir_mongodb_out, MongoDb);
 reader!(weir_mysql, weir_mysql_in, weir_mysql_out, Mysql);
 reader!(weir_postgres, weir_postgres_in, weir_postgres_out, Postgres);

@@ -5,6 +5,7 @@
 
 pub mod dns;
 mod http2;
+mod memcached;
 mod mongodb;
 mod mysql;
 mod postgres;
@@ -37,6 +38,7 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
         protocol::DNS => Some(dns::read(record)),
         protocol::GRPC => Some(http2::read(record.op, record.head())),
+        protocol::MEMCACHED => Some(memcached::read(record.op, record.answer())),
         protocol::MONGODB => Some(mongodb::read(record.head(), record.answer())),
         protocol::MYSQL => Some(mysql::read(record.head(), record.answer())),
         protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
@@ -58,8 +60,9 @@ pub fn path_of(record: &ExchangeRecord) -> Option<String> {
 /// Name of an operation whose key tells it, so that no head is needed.
 pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
     match code {
-        protocol::TLS => Some(tls::operation(op)),
         protocol::DNS => dns::name_of(op),
+        protocol::MEMCACHED => memcached::name_of(op),
+        protocol::TLS => Some(tls::operation(op)),
         protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,
     }

@@ -63,11 +63,11 @@ pub fn conclude(conversation: &mut Conversation, is_request: bool, found: u32) -
 }
 
 /// True if what seems to be an empty line may be a length of MongoDB that has a line feed for a
-/// byte: the highest one of four is no text.
+/// byte: the highest one of four is no text. In a segment of less it is not seen.
 #[inline(always)]
 fn may_be_binary(conversation: &Conversation, from: usize, to: usize) -> bool {
     let highest = conversation.request.window.byte(from + 3);
-    let is_length = (to < from + 4) | (highest < b'\t');
+    let is_length = (to >= from + 4) & (highest < b'\t');
     is_length & (conversation.protocol == protocol::UNKNOWN)
 }
 

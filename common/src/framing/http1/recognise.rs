@@ -29,6 +29,8 @@ pub fn recognise(conversation: &mut Conversation, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
     // How it was found is of no matter to the verifier.
     let found = direction.window.forget(found as usize) as u8;
+    let from = direction.window.forget(from);
+    let len = direction.window.forget(len);
     if direction.phase == phase::RESYNC {
         return resumed(conversation, found);
     }

@@ -140,7 +140,10 @@ fn conversations() {
     );
     check(&[('>', get)], &["unanswered"]);
     check(
-        &[('>', "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03")],
+        &[(
+            '>',
+            "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03\x0a\x0b\x0c\x0d\x0e",
+        )],
         // Under way, see the tests of TLS.
         &[],
     );

@@ -1,0 +1,9 @@
+//! Fuzzes the Memcached framing; see [`talk`]. `cargo xtask fuzz memcached` runs it.
+#![no_main]
+
+mod talk;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use weir_common::flow::protocol;
+
+fuzz_target!(|data: &[u8]| -> Corpus { talk::run(protocol::MEMCACHED, data) });

@@ -181,10 +181,6 @@ fn carriage_returns_alone_end_nothing() {
 #[test]
 fn other_protocols_turn_opaque() {
     for (first, protocol) in [
-        (
-            "\x16\x03\x01\x02\0\x01\0\x01\x7c\x03\x03\x0a\x0b\x0c\x0d\x0e",
-            "opaque 4",
-        ),
         ("\x00\x01hello\r\n", "opaque 1"),
         ("\0\0\0\x08\x04\u{d2}\x16\x2f", "opaque 1"),
         ("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "opaque 1"),

@@ -124,8 +124,8 @@ fn lengths_first(window: &mut Window, from: usize, to: usize) -> u8 {
 /// its letters could become that.
 #[inline(always)]
 pub(super) fn is_word(direction: &Direction, from: usize, to: usize) -> bool {
-    // In mid-stream such letters mean nothing.
-    let begins = direction.message_start == 0 && direction.phase == phase::START_LINE;
+    // In mid-stream, or as the end of a cut word, such letters mean nothing.
+    let begins = direction.segment.offset == 0 && direction.phase == phase::START_LINE;
     begins && zookeeper::is_word(&direction.window, from, to)
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::observe::model::Filter;
+use crate::observe::{condition::Condition, model::Filter};
 
 /// Form of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -56,6 +56,10 @@ pub struct Filters {
     /// Verdict: allow, deny, audit
     #[arg(long, value_parser = ["allow", "deny", "audit"])]
     pub verdict: Option<String>,
+    /// Any field of the JSON: 'duration_ns>100ms', 'operation~orders', error, '!path'; may be given
+    /// several times
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub conditions: Vec<Condition>,
 }
 
 impl From<Filters> for Filter {
@@ -68,6 +72,7 @@ impl From<Filters> for Filter {
             protocol: filters.protocol,
             status: filters.status,
             verdict: filters.verdict,
+            conditions: filters.conditions,
         }
     }
 }

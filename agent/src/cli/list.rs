@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Failure,
-    args::{Format, List, Output},
+    args::{Filters, Format, List, Output},
     follow::Printer,
     out::{self, Out},
     stop,
@@ -35,6 +35,7 @@ pub fn run<R: Row + DeserializeOwned>(
     socket: &Path,
 ) -> Result<(), Failure> {
     let output = list.output;
+    known_fields::<R>(&list.filters)?;
     request.filter = list.filters.into();
     request.follow = list.follow || list.duration.is_some();
     if request.follow && output.output == Format::Json {
@@ -69,6 +70,20 @@ pub fn run<R: Row + DeserializeOwned>(
     )?;
     result?;
     printer.end()
+}
+
+/// Refuses conditions on fields that no such item has.
+fn known_fields<R: Row>(filters: &Filters) -> Result<(), Failure> {
+    for condition in &filters.conditions {
+        if !R::PATHS.contains(&condition.field.as_str()) {
+            return Err(Failure::usage(format!(
+                "--where '{condition}': there is no field `{}`; there are {}",
+                condition.field,
+                R::PATHS.join(", ")
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Prints a whole answer.

@@ -20,7 +20,9 @@ Examples:
   weir tap --to payments --status 5xx    what fails at payments
   weir tap -n 10 -o jsonl                ten of them for a program
   weir tap --for 30s -o csv > tap.csv    half a minute
-  weir tap --since 5m                    the last five minutes";
+  weir tap --since 5m                    the last five minutes
+  weir tap --where 'duration_ns>100ms' --where '!error'
+                                         what succeeds, but slowly";
 
 /// Exchanges (a request with its response), as they happen
 #[derive(clap::Args)]

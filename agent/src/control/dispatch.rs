@@ -6,7 +6,7 @@ use super::{
     api::{Answers, Refusal},
     wire::{Ask, Code, ErrorLine, Head, NoticeLine, Request, VERSION, WireError},
 };
-use crate::observe::model::Answer;
+use crate::observe::model::{Answer, Filter};
 
 /// Answers a question that is not followed: head line and item lines.
 pub fn reply(request: &Request, answers: &dyn Answers) -> Result<Vec<u8>, WireError> {
@@ -22,12 +22,12 @@ pub fn reply(request: &Request, answers: &dyn Answers) -> Result<Vec<u8>, WireEr
                 items: vec![status],
             }))
         }
-        Ask::Services => Ok(lines(&answers.services(filter))),
-        Ask::Edges => Ok(lines(&answers.edges(filter))),
-        Ask::Tcp => Ok(lines(&answers.tcp(filter))),
-        Ask::Flows => Ok(lines(&answers.flows(filter))),
-        Ask::Exchanges => Ok(lines(&answers.exchanges(filter))),
-        Ask::Verdicts => Ok(lines(&answers.verdicts(filter))),
+        Ask::Services => Ok(listed(answers.services(filter), filter)),
+        Ask::Edges => Ok(listed(answers.edges(filter), filter)),
+        Ask::Tcp => Ok(listed(answers.tcp(filter), filter)),
+        Ask::Flows => Ok(listed(answers.flows(filter), filter)),
+        Ask::Exchanges => Ok(listed(answers.exchanges(filter), filter)),
+        Ask::Verdicts => Ok(listed(answers.verdicts(filter), filter)),
         Ask::Policies => Ok(lines(&whole(answers.policies()))),
         Ask::PoliciesYaml => Ok(lines(&whole(vec![answers.policies_yaml()]))),
         Ask::PolicyApply => names(answers.policy_apply(&request.files)),
@@ -88,6 +88,12 @@ fn failed(error: &anyhow::Error) -> WireError {
         reason,
         "`weir status` and the daemon's log tell more",
     )
+}
+
+/// The items for which the filter's conditions hold.
+fn listed<T: Serialize>(mut answer: Answer<T>, filter: &Filter) -> Vec<u8> {
+    answer.items.retain(|item| filter.agrees(item));
+    lines(&answer)
 }
 
 /// An answer that loss cannot affect.

@@ -172,7 +172,8 @@ impl<'a> Lines<'a> {
             items: None,
         };
         dispatch::push(&mut lines.out, &head);
-        for item in past.into_iter().flat_map(|answer| &answer.items) {
+        let past = past.into_iter().flat_map(|answer| &answer.items);
+        for item in past.filter(|item| filter.agrees(item)) {
             let start = lines.out.len();
             dispatch::push(&mut lines.out, item);
             let hash = lines.hasher.hash_one(&lines.out[start..]);

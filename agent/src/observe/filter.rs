@@ -1,6 +1,11 @@
 //! Which items an answer holds.
 
-use super::model::{EdgeState, Endpoint, Exchange, Filter, FlowItem, VerdictItem};
+use serde::Serialize;
+
+use super::{
+    exchange::UNANSWERED,
+    model::{EdgeState, Endpoint, Exchange, Filter, FlowItem, VerdictItem},
+};
 
 impl Filter {
     /// True for exchanges that match at `now` (unix seconds).
@@ -8,7 +13,7 @@ impl Filter {
         self.is_recent(exchange.ts, now)
             && self.matches_ends(&exchange.client, &exchange.server)
             && equals(&self.protocol, &exchange.protocol)
-            && self.matches_status(exchange.status.unwrap_or(0))
+            && self.matches_status(status_of(exchange))
             && equals(&self.verdict, &exchange.verdict)
     }
 
@@ -57,9 +62,26 @@ impl Filter {
         }
     }
 
+    /// True if the item's JSON is as all conditions want it.
+    pub fn agrees<T: Serialize>(&self, item: &T) -> bool {
+        if self.conditions.is_empty() {
+            return true;
+        }
+        let value = serde_json::to_value(item).unwrap_or_default();
+        self.conditions
+            .iter()
+            .all(|condition| condition.holds(&value))
+    }
+
     fn is_recent(&self, ts: f64, now: f64) -> bool {
         self.since_seconds.is_none_or(|since| ts >= now - since)
     }
+}
+
+/// 0 for an exchange without a response; of protocols without status codes a number that is none.
+fn status_of(exchange: &Exchange) -> u16 {
+    let unanswered = exchange.error.as_deref() == Some(UNANSWERED);
+    exchange.status.unwrap_or(u16::from(!unanswered))
 }
 
 /// True if the endpoint has this service name, `namespace/service`, or address.

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod clock;
+pub mod condition;
 pub mod decode;
 pub mod edges;
 pub mod exchange;

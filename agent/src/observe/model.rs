@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use serde::{Deserialize, Serialize};
 use weir_common::counter::BUCKETS;
 
+use super::condition::Condition;
 pub use super::routes::RouteSource;
 
 /// What kind of thing a workload is.
@@ -504,6 +505,9 @@ pub struct Filter {
     pub status: Option<String>,
     /// Verdict.
     pub verdict: Option<String>,
+    /// Conditions on any field of an item; all must hold.
+    #[serde(rename = "where")]
+    pub conditions: Vec<Condition>,
 }
 
 /// Turns an address of the kernel's form into the usual type (v4-mapped becomes IPv4).

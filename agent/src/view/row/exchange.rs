@@ -54,6 +54,10 @@ impl Row for Exchange {
         "parent_span_id",
         "confidence",
         "tls",
+        "tls_handshake.version",
+        "tls_handshake.cipher",
+        "tls_handshake.server_name",
+        "tls_handshake.alpn",
         "verdict",
     ];
 

@@ -185,11 +185,13 @@ pub enum Loss {
     Unanswered = 13,
     /// The packet could not be read.
     Unreadable = 14,
+    /// Messages within an exchange that goes on could not be counted; the exchange is.
+    UncountedMessages = 15,
 }
 
 impl Loss {
     /// Number of reasons.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 
     /// All reasons, in index order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -208,6 +210,7 @@ impl Loss {
         Self::StorageFailed,
         Self::Unanswered,
         Self::Unreadable,
+        Self::UncountedMessages,
     ];
 
     /// Name in JSON, metrics and tables.
@@ -228,6 +231,7 @@ impl Loss {
             Self::StorageFailed => "storage_failed",
             Self::Unanswered => "unanswered",
             Self::Unreadable => "unreadable",
+            Self::UncountedMessages => "uncounted_messages",
         }
     }
 

@@ -113,6 +113,10 @@ pub struct ExchangeRecord {
     pub client_tgid: u32,
     /// Process of the server, 0 if remote or unknown.
     pub server_tgid: u32,
+    /// Messages of the client within the exchange, where it consists of them.
+    pub request_messages: u32,
+    /// Messages of the server within the exchange, or events.
+    pub response_messages: u32,
     /// HTTP status, or one of [`crate::framing::frames::outcome`]; 0 = none.
     pub status: u16,
     /// Length of what is in `head`, bytes.
@@ -392,7 +396,7 @@ impl Control {
 
 const _: () = assert!(
     size_of::<ExchangeRecord>()
-        == 16 + 64 + 16 + 32 + 4 + 8 + 4 + 8 + HEAD_BYTES + 8 + ANSWER_BYTES + 8
+        == 16 + 64 + 16 + 32 + 4 + 8 + 8 + 4 + 8 + HEAD_BYTES + 8 + ANSWER_BYTES + 8
 );
 const _: () = assert!(size_of::<ConnectionRecord>() == 16 + 8 + 80 + 32 + 32 + 32 + 8 + 8);
 const _: () = assert!(size_of::<VerdictRecord>() == 16 + 40 + 32 + 8 + 2 + 6 + 8);

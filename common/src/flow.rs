@@ -61,6 +61,8 @@ pub mod protocol {
     pub const DNS: u8 = 12;
     /// gRPC: exchanges on connections of HTTP/2.
     pub const GRPC: u8 = 13;
+    /// WebSocket, behind an HTTP/1.1 Upgrade.
+    pub const WEBSOCKET: u8 = 14;
     /// Room for protocols in tables that have a place for each.
     pub const SLOTS: usize = 32;
     /// Place of the readers of datagrams among the readers of protocols.

@@ -31,7 +31,7 @@ pub fn record(state: &mut ConnectionState) {
             protocol: spoken(state),
             // Of these protocols no other status is an error, and each further branch counts: this
             // is verified once for every call.
-            is_error: finished.status >= 500 || finished.status == 0,
+            is_error: finished.status.wrapping_sub(1) >= 499,
         },
     );
 }
@@ -248,6 +248,8 @@ fn tell(
     } else {
         state.peer.tgid
     };
+    record.request_messages = finished.request_messages;
+    record.response_messages = finished.response_messages;
     record.status = finished.status;
     record.protocol = seen.protocol;
     record.method = finished.method;

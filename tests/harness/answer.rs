@@ -85,6 +85,8 @@ pub struct Exchange {
     pub client: Endpoint,
     /// Callee.
     pub server: Endpoint,
+    /// `http`, `websocket`, …
+    pub protocol: String,
     /// Low-cardinality name.
     pub operation: String,
     /// Method.
@@ -99,6 +101,10 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Head and body.
     pub response_bytes: u64,
+    /// Messages of the client within the exchange.
+    pub request_messages: Option<u32>,
+    /// Messages of the server within the exchange, or events.
+    pub response_messages: Option<u32>,
     /// First request byte to last response byte.
     pub duration_ns: u64,
     /// `http`, …

@@ -346,6 +346,30 @@ fn grpc() {
 }
 
 #[test]
+fn websocket() {
+    let (exchanges, report) = replay(&capture("websocket.pcap"));
+    let found: Vec<_> = exchanges
+        .iter()
+        .map(|e| (words(e), e.request_messages.zip(e.response_messages)))
+        .collect();
+    let mut expected = Vec::new();
+    for _client in ["websockets", "aiohttp"] {
+        for (path, operation, code, messages) in [
+            ("/rooms/42", "/rooms/*", 1000, (3, 3)),
+            ("/parts", "/parts", 1000, (1, 1)),
+            ("/broken", "/broken", 1011, (0, 0)),
+        ] {
+            expected.push((format!("GET {path} 101"), None));
+            expected.push((format!("websocket {operation} {code}"), Some(messages)));
+        }
+    }
+    assert_eq!(found, expected);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+    assert_eq!(exchanges[1].path.as_deref(), Some("/rooms/42"));
+    assert_eq!(exchanges[5].error.as_deref(), Some("1011"));
+}
+
+#[test]
 fn a_load_that_was_cut_off() {
     // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
     check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);

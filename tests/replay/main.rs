@@ -46,6 +46,10 @@ fn replay(bytes: &[u8]) -> (Vec<Exchange>, ReplayReport) {
 /// `METHOD path status`, or `METHOD path error`; of protocols without methods `operation - error`.
 fn words(exchange: &Exchange) -> String {
     let status = exchange.status.map(|status| status.to_string());
+    if exchange.protocol == "websocket" {
+        let ended = status.or(exchange.error.clone()).unwrap_or_default();
+        return format!("websocket {} {ended}", exchange.operation);
+    }
     if exchange.protocol == "http2" {
         let status = status.or(exchange.error.clone()).unwrap_or_default();
         return format!("{} {status}", exchange.operation);

@@ -127,6 +127,14 @@ $enter /usr/bin/python3 "$here/../servers/tls_peer.py" serve 8443 "$work/cert.pe
 sleep 1
 record tls.pcap "-i lo tcp port 8443" \
   inside /usr/bin/python3 "$here/../servers/tls_peer.py" shake 8443 "$work/cert.pem"
+$enter "$python" "$here/../servers/websocket_peer.py" serve 8765 & started+=($!)
+sleep 1
+websocket() {
+  for client in websockets aiohttp; do
+    inside "$python" "$here/../servers/websocket_peer.py" "$client" few 8765
+  done
+}
+record websocket.pcap "-i lo tcp port 8765" websocket
 # MariaDB, with PyMySQL and MySQL's own connector.
 mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal \
   --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"

@@ -69,6 +69,8 @@ pub fn exchange(number: u32) -> Exchange {
         error: None,
         request_bytes: 120,
         response_bytes: 3400,
+        request_messages: None,
+        response_messages: None,
         destination: None,
         trace_id: None,
         span_id: None,

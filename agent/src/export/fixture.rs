@@ -95,6 +95,8 @@ pub fn exchange(status: Option<u16>) -> Exchange {
         error: None,
         request_bytes: 120,
         response_bytes: 4_096,
+        request_messages: None,
+        response_messages: None,
         destination: None,
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".into()),
         span_id: Some("b7ad6b7169203331".into()),

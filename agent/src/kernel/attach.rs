@@ -218,6 +218,13 @@ pub const HOOKS: &[Hook] = &[
         "exchanges of ZooKeeper",
     ),
     hook(
+        "websocket",
+        "weir_websocket",
+        Kind::Reader(protocol::WEBSOCKET),
+        release(5, 10),
+        "exchanges of WebSocket",
+    ),
+    hook(
         "exec",
         "weir_exec",
         Kind::Tracepoint("sched_process_exec"),

@@ -41,11 +41,11 @@ pub fn exchange_of(
 ) -> Exchange {
     let key = operation_of(record);
     let meaning = protocol::read(record);
-    let head = match &meaning {
-        None => parse_head(record.head()),
-        Some(_) => None,
+    let head = match protocol::has_http_head(record.protocol) {
+        true => parse_head(record.head()),
+        false => None,
     };
-    if let Some(head) = &head {
+    if let Some(head) = head.as_ref().filter(|_| meaning.is_none()) {
         names.learn(key, head.target);
     }
     if let Some(meaning) = &meaning {
@@ -56,6 +56,7 @@ pub fn exchange_of(
     let trace_id = parent.map_or(ids.trace_id, |parent| parent.trace_id);
     let unanswered = record.flags & exchange_flag::UNANSWERED != 0 || record.status == 0;
     let started_unix_ns = clock.unix_ns(started_ns(record));
+    let (request_messages, response_messages) = protocol::messages(record);
     let local = record.flags & exchange_flag::LOCAL_PAIR != 0;
     let operation = names.operation(&key, &ends.server.endpoint.service);
     let target = head.as_ref().map_or(&[][..], |head| head.target);
@@ -78,6 +79,8 @@ pub fn exchange_of(
             .or_else(|| error_of(unanswered, record)),
         request_bytes: record.request_bytes,
         response_bytes: record.response_bytes,
+        request_messages,
+        response_messages,
         destination: None,
         trace_id: Some(format!("{trace_id:032x}")),
         span_id: Some(format!("{:016x}", ids.server_span)),
@@ -127,8 +130,10 @@ fn error_of(unanswered: bool, record: &ExchangeRecord) -> Option<String> {
     let failed = is_error(record.status);
     failed.then(|| match protocol::failure(record.status) {
         Some(name) => name.into(),
-        None if protocol::shows_status(record.protocol) => record.status.to_string(),
-        None => FAILED.into(),
+        None => match protocol::status(record.protocol, record.status) {
+            Some(status) => status.to_string(),
+            None => FAILED.into(),
+        },
     })
 }
 

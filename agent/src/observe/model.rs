@@ -235,6 +235,12 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Head and body.
     pub response_bytes: u64,
+    /// Messages of the client within the exchange, where it consists of them (WebSocket).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_messages: Option<u32>,
+    /// Messages of the server within the exchange, or events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_messages: Option<u32>,
     /// Topic or queue between the two, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,

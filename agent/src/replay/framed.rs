@@ -229,7 +229,9 @@ impl Framed {
     fn before_step(&mut self, is_request: bool, ack: Option<u32>) {
         let conversation = &mut self.conversation;
         if is_request {
-            if conversation.request.phase == phase::START_LINE && begins(&conversation.request) {
+            let upgraded = conversation.protocol == protocol::UPGRADED;
+            let request = &conversation.request;
+            if request.phase == phase::START_LINE && begins(request) && !upgraded {
                 // This head is wanted whatever is outstanding: here is room for all of them.
                 conversation.head_ordinal = 0;
             }
@@ -275,7 +277,9 @@ impl Framed {
     }
 
     fn exchange(&mut self, finished: &Finished, facts: &Facts, output: &mut Output<'_>) {
-        if self.is_answer(finished) {
+        // Both sides of a WebSocket speak when they like.
+        let either = self.conversation.protocol == protocol::WEBSOCKET;
+        if either || self.is_answer(finished) {
             self.hole = false;
             output.emit(&record(facts, &mut self.heads, &self.conversation));
             return;
@@ -320,8 +324,10 @@ impl Framed {
         }
         while self.conversation.take_unanswered(time_ns) {
             let mut record = record(facts, &mut self.heads, &self.conversation);
-            record.flags |= exchange_flag::UNANSWERED;
-            record.why |= why::ERROR;
+            if record.status == 0 {
+                record.flags |= exchange_flag::UNANSWERED;
+                record.why |= why::ERROR;
+            }
             output.emit(&record);
         }
     }

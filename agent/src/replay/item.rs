@@ -29,7 +29,7 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
     }
     let is_http = meaning.is_none();
     let status = protocol::status(record.protocol, record.status);
-    let path = path_of(record).filter(|_| is_http);
+    let path = path_of(record).filter(|_| protocol::has_http_head(record.protocol) || is_http);
     let started = if record.started_ns != 0 {
         record.started_ns
     } else {
@@ -40,6 +40,7 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
     let named = is_http
         .then(|| operation_of(record, &server.service, path.as_deref(), names))
         .flatten();
+    let (request_messages, response_messages) = protocol::messages(record);
     Exchange {
         ts: started as f64 / 1e9,
         duration_ns: if record.started_ns == 0 {
@@ -66,7 +67,7 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         method: method.map(str::to_owned),
         // Of HTTP/2 only what operations have in common is kept.
         path: path
-            .filter(|_| record.protocol == HTTP1)
+            .filter(|_| protocol::has_http_head(record.protocol))
             .or_else(|| protocol::path_of(record)),
         status: status.filter(|_| record.status != 0),
         error: meaning
@@ -74,6 +75,8 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
             .or_else(|| error_of(record, is_http)),
         request_bytes: record.request_bytes,
         response_bytes: record.response_bytes,
+        request_messages,
+        response_messages,
         destination: None,
         trace_id: None,
         span_id: None,
@@ -103,12 +106,15 @@ fn error_of(record: &ExchangeRecord, is_http: bool) -> Option<String> {
     if record.flags & exchange_flag::UNANSWERED != 0 {
         return Some("unanswered".into());
     }
-    let error = match protocol::failure(record.status) {
-        Some(name) => name,
-        None if is_http => "5xx",
-        None => FAILED,
-    };
-    is_error(record.status).then(|| error.into())
+    is_error(record.status).then(|| {
+        let code = protocol::status(record.protocol, record.status);
+        match (protocol::failure(record.status), code) {
+            (Some(name), _) => name.into(),
+            _ if is_http => "5xx".into(),
+            (None, Some(code)) => code.to_string(),
+            (None, None) => FAILED.into(),
+        }
+    })
 }
 
 fn target_of(record: &ExchangeRecord) -> Option<&[u8]> {

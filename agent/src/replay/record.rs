@@ -119,6 +119,8 @@ pub(super) fn record(
         ended_ns: finished.ended_ns,
         request_bytes: finished.request_bytes,
         response_bytes: finished.response_bytes,
+        request_messages: finished.request_messages,
+        response_messages: finished.response_messages,
         client_addr: facts.client.0,
         client_port: facts.client.1,
         server_addr: facts.server.0,

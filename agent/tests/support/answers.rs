@@ -151,6 +151,8 @@ pub fn exchange(number: u64) -> Exchange {
         error: None,
         request_bytes: 100,
         response_bytes: 1_000,
+        request_messages: None,
+        response_messages: None,
         destination: None,
         trace_id: Some(format!("{:032x}", u128::from(number) + 1)),
         span_id: Some(format!("{:016x}", number + 1)),

@@ -22,6 +22,9 @@ use weir_common::{
 const CLIENT_ISN: u32 = u32::MAX - 300;
 const SERVER_ISN: u32 = u32::MAX - 700;
 
+const UPGRADE: &[u8] = b"GET /chat HTTP/1.1\r\n\r\n";
+const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+
 /// Where a segment is put.
 enum Place {
     Next,
@@ -131,6 +134,25 @@ impl Run {
         }
     }
 
+    /// A connection of a protocol that begins behind an upgrade.
+    fn upgraded(protocol: u8, midstream: bool) -> Self {
+        if protocol != protocol::WEBSOCKET {
+            return Self::new(protocol, midstream);
+        }
+        let mut run = Self::new(0, false);
+        for (is_request, bytes) in [(true, UPGRADE), (false, SWITCH)] {
+            let (place, unseen) = (Place::Next, 0);
+            run.take(&Piece {
+                is_request,
+                place,
+                bytes,
+                unseen,
+            });
+        }
+        run.finished.clear();
+        run
+    }
+
     fn take(&mut self, piece: &Piece<'_>) {
         let at = &mut self.at[usize::from(!piece.is_request)];
         let seq = match piece.place {
@@ -217,7 +239,7 @@ impl Run {
 
 /// What must not depend on how a stream was cut. What a header block of HTTP/2 says may: a field
 /// that is longer than what is carried over a cut is passed over.
-fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
+fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8, u32, u32) {
     let mut f = *finished;
     if f.protocol != 0 {
         (f.op, f.status, f.method) = (0, 0, 0);
@@ -231,6 +253,8 @@ fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8) {
         f.status,
         f.method,
         f.until_close,
+        f.request_messages,
+        f.response_messages,
     )
 }
 
@@ -245,6 +269,7 @@ fn has_lines(code: u8) -> bool {
             | protocol::MYSQL
             | protocol::POSTGRES
             | protocol::TLS
+            | protocol::WEBSOCKET
             | protocol::ZOOKEEPER
     )
 }
@@ -265,7 +290,7 @@ fn text(pieces: &[Piece<'_>]) -> String {
 
 fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
     let mut streams = [Vec::new(), Vec::new()];
-    let (mut whole, mut cut) = (Run::new(protocol, false), Run::new(protocol, false));
+    let (mut whole, mut cut) = (Run::upgraded(protocol, false), Run::upgraded(protocol, false));
     for piece in pieces {
         streams[usize::from(!piece.is_request)].extend_from_slice(piece.bytes);
         for (run, size) in [(&mut whole, piece.bytes.len()), (&mut cut, size)] {
@@ -280,7 +305,14 @@ fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
             }
         }
     }
-    if has_lines(protocol) && !streams.iter().all(|stream| lines_are_short(stream)) {
+    let are_short = streams.iter().all(|stream| lines_are_short(stream));
+    if has_lines(protocol) && !are_short {
+        return;
+    }
+    let spoken = [&whole, &cut].map(|run| run.conversation.protocol);
+    let is_other = !spoken.contains(&protocol) || spoken != [protocol; 2] && !are_short;
+    if protocol == protocol::WEBSOCKET && is_other {
+        // Whatever it is behind its upgrade, it is another target's.
         return;
     }
     if protocol == 0 && matches!(streams[0][..], [b'\n', ..] | [b'\r', b'\n', ..]) {
@@ -309,7 +341,7 @@ pub fn run(protocol: u8, data: &[u8]) -> Corpus {
         return Corpus::Reject;
     };
     let pieces: Vec<Piece<'_>> = Pieces(rest).collect();
-    let mut run = Run::new(protocol, first & 1 == 1);
+    let mut run = Run::upgraded(protocol, first & 1 == 1);
     for piece in &pieces {
         run.take(piece);
     }

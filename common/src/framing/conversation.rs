@@ -6,7 +6,7 @@ use super::{
     detect::is_framed,
     postgres,
     stream::{Direction, Segment, head_flag, phase},
-    tls,
+    tls, websocket,
 };
 use crate::{
     counter::Loss,
@@ -143,6 +143,10 @@ pub struct Finished {
     pub protocol: u8,
     /// Explicit padding.
     pub _pad: [u8; 3],
+    /// Messages of the client within the exchange, where it consists of them.
+    pub request_messages: u32,
+    /// Messages of the server within the exchange, or events.
+    pub response_messages: u32,
 }
 
 /// What a step over a segment found. Crosses the kernel's function calls as `u32`.
@@ -383,6 +387,9 @@ impl Conversation {
         if self.opaque != 0 || self.outstanding() == 0 || by_stream {
             return false;
         }
+        if self.protocol == protocol::WEBSOCKET {
+            return websocket::end(self, time_ns);
+        }
         self.response.status = 0;
         self.response.message_started_ns = 0;
         self.response.message_start = self.response.next;
@@ -398,6 +405,11 @@ impl Conversation {
             return 0;
         }
         direction.next = direction.segment.end;
+        if self.protocol == protocol::WEBSOCKET {
+            // Its only exchange goes on.
+            self.direction_mut(is_request).phase = phase::RESYNC;
+            return 1;
+        }
         self.resynchronise()
     }
 
@@ -507,6 +519,8 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.response_bytes = direction.next.wrapping_sub(direction.message_start);
     finished.status = direction.status;
     finished.until_close = 0;
+    finished.request_messages = conversation.request.counted;
+    finished.response_messages = direction.counted;
     let pending = &conversation.pending[slot];
     let known = pending.ordinal == ordinal;
     finished.op = if known { pending.op } else { 0 };

@@ -6,6 +6,7 @@ use super::{
     http2::{self, FRAME_HEADER_BYTES},
     line, memcached, mongodb, mysql, postgres, redis,
     stream::{Direction, phase},
+    websocket,
     window::Window,
     zookeeper,
 };
@@ -20,6 +21,12 @@ pub(super) fn detect(
     from: usize,
     to: usize,
 ) -> u8 {
+    if conversation.protocol == protocol::UPGRADED {
+        let code = websocket::evidence(conversation, is_request, from, to);
+        if code != protocol::TCP {
+            return code;
+        }
+    }
     let direction = conversation.direction_mut(is_request);
     let resumed = direction.phase == phase::RESYNC;
     let segment = direction.segment;

@@ -92,7 +92,10 @@ pub mod outcome {
     /// cancels is none.
     #[inline(always)]
     pub fn is_error(status: u16) -> bool {
-        use crate::framing::http2::outcome::{GRPC, GRPC_MAX, RESET};
+        use crate::framing::{
+            http2::outcome::{GRPC, GRPC_MAX, RESET},
+            websocket::outcome::CLOSED,
+        };
         /// UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
         const OF_THE_SERVER: u32 = 1 << 2 | 1 << 4 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 15;
         const CANCEL: u16 = 8;
@@ -100,7 +103,7 @@ pub mod outcome {
             let code = status - GRPC;
             return code < 32 && OF_THE_SERVER & (1 << code) != 0;
         }
-        status == 0 || status >= 500 && status != RESET + CANCEL
+        status == 0 || (500..CLOSED).contains(&status) && status != RESET + CANCEL
     }
 }
 

@@ -1,7 +1,7 @@
 //! The first bytes of a request: where they are until its exchange is complete.
 
 use super::{conversation::Conversation, window::CARRY_BYTES};
-use crate::event::HEAD_BYTES;
+use crate::{event::HEAD_BYTES, flow::protocol};
 
 /// Notes where the first bytes of a request are, for the detail lane, unless those of an
 /// unanswered one are kept.
@@ -9,7 +9,10 @@ use crate::event::HEAD_BYTES;
 pub(super) fn note_head(conversation: &mut Conversation, from: usize, to: usize) {
     let ordinal = conversation.asked + 1;
     // What was noted of this very request may have ended in its first line.
-    if conversation.head_ordinal > conversation.answered && conversation.head_ordinal != ordinal {
+    let waits =
+        conversation.head_ordinal > conversation.answered && conversation.head_ordinal != ordinal;
+    // What follows an upgrade may be the exchange that its head belongs to.
+    if waits || conversation.protocol == protocol::UPGRADED {
         return;
     }
     let len = to - from;
@@ -31,7 +34,9 @@ pub(super) fn note_head(conversation: &mut Conversation, from: usize, to: usize)
 /// unanswered.
 #[inline(always)]
 pub(super) fn spare_head(conversation: &mut Conversation) {
-    let ordinal = conversation.head_ordinal;
+    // Behind an upgrade it is wanted once more.
+    let upgraded = (conversation.protocol == protocol::UPGRADED) as u64;
+    let ordinal = conversation.head_ordinal + upgraded;
     if conversation.head_saved == 0 && ordinal > conversation.answered {
         save_head(conversation);
     }

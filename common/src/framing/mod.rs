@@ -30,6 +30,7 @@ pub mod redis;
 pub mod sql;
 pub mod stream;
 pub mod tls;
+pub mod websocket;
 pub mod window;
 pub mod zookeeper;
 
@@ -62,6 +63,7 @@ pub fn advance<L: window::Load>(
         }
         protocol::TLS => frames::advance::<tls::Tls, L>(conversation, is_request, bytes),
         protocol::REDIS => frames::advance::<redis::Redis, L>(conversation, is_request, bytes),
+        protocol::WEBSOCKET => websocket::advance(conversation, is_request, bytes),
         protocol::ZOOKEEPER => {
             frames::advance::<zookeeper::ZooKeeper, L>(conversation, is_request, bytes)
         }

@@ -100,8 +100,10 @@ pub struct Direction {
     pub anchored: u8,
     /// What the answer will name the current request by, in protocols where it does.
     pub id: u32,
+    /// Messages or events that ended within the exchange under way.
+    pub counted: u32,
     /// Explicit padding.
-    pub _pad: [u32; 11],
+    pub _pad: [u32; 10],
     /// Bytes under the reader.
     pub window: Window,
 }

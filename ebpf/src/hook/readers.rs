@@ -9,7 +9,7 @@ use weir_common::{
     flow::role,
     framing::{
         conversation::step, dns::Dns, frames, memcached::Memcached, mongodb::MongoDb, mysql::Mysql,
-        postgres::Postgres, redis::Redis, tls::Tls, zookeeper::ZooKeeper,
+        postgres::Postgres, redis::Redis, tls::Tls, websocket, zookeeper::ZooKeeper,
     },
 };
 
@@ -84,7 +84,7 @@ fn read(
 /// Declares the two programs of a protocol and its step, a global function (see
 /// [`super::cgroup_skb`]).
 macro_rules! reader {
-    ($step:ident, $ingress:ident, $egress:ident, $protocol:ty) => {
+    ($step:ident, $ingress:ident, $egress:ident, $advance:expr) => {
         /// One step over the frames of an skb.
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -96,7 +96,7 @@ macro_rules! reader {
                 skb,
                 at: payload_at,
             };
-            frames::advance::<$protocol, _>(&mut state.conversation, is_request != 0, &mut payload)
+            $advance(&mut state.conversation, is_request != 0, &mut payload)
         }
 
         #[cgroup_skb(ingress)]
@@ -111,21 +111,57 @@ macro_rules! reader {
     };
 }
 
-reader!(weir_dns, weir_dns_in, weir_dns_out, Dns);
+reader!(
+    weir_dns,
+    weir_dns_in,
+    weir_dns_out,
+    frames::advance::<Dns, Payload>
+);
 reader!(
     weir_memcached,
     weir_memcached_in,
     weir_memcached_out,
-    Memcached
+    frames::advance::<Memcached, Payload>
 );
-reader!(weir_mongodb, weir_mongodb_in, weir_mongodb_out, MongoDb);
-reader!(weir_mysql, weir_mysql_in, weir_mysql_out, Mysql);
-reader!(weir_postgres, weir_postgres_in, weir_postgres_out, Postgres);
-reader!(weir_tls, weir_tls_in, weir_tls_out, Tls);
-reader!(weir_redis, weir_redis_in, weir_redis_out, Redis);
+reader!(
+    weir_mongodb,
+    weir_mongodb_in,
+    weir_mongodb_out,
+    frames::advance::<MongoDb, Payload>
+);
+reader!(
+    weir_mysql,
+    weir_mysql_in,
+    weir_mysql_out,
+    frames::advance::<Mysql, Payload>
+);
+reader!(
+    weir_postgres,
+    weir_postgres_in,
+    weir_postgres_out,
+    frames::advance::<Postgres, Payload>
+);
+reader!(
+    weir_tls,
+    weir_tls_in,
+    weir_tls_out,
+    frames::advance::<Tls, Payload>
+);
+reader!(
+    weir_redis,
+    weir_redis_in,
+    weir_redis_out,
+    frames::advance::<Redis, Payload>
+);
 reader!(
     weir_zookeeper,
     weir_zookeeper_in,
     weir_zookeeper_out,
-    ZooKeeper
+    frames::advance::<ZooKeeper, Payload>
+);
+reader!(
+    weir_websocket,
+    weir_websocket_in,
+    weir_websocket_out,
+    websocket::advance::<Payload>
 );

@@ -11,6 +11,7 @@ pub mod mongodb;
 pub mod mysql;
 pub mod nghttpd;
 pub mod nginx;
+pub mod peer;
 pub mod postgres;
 pub mod python;
 pub mod redis;

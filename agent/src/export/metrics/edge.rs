@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use weir_common::counter::Loss;
+use weir_common::{counter::Loss, framing::websocket};
 
 use super::{
     Attributes, Durations, Measures, Point, Resource, Resources, Sample,
@@ -206,7 +206,7 @@ impl Writer<'_> {
     ) {
         let service = resource.get(attr::SERVICE_NAME).unwrap_or_default();
         let service = Value::from(service);
-        if is_http(&self.edge.protocol) {
+        if self.is_http(id) {
             let name = match side {
                 Side::Server => &names::HTTP_SERVER_DURATION,
                 Side::Client => &names::HTTP_CLIENT_DURATION,
@@ -231,8 +231,13 @@ impl Writer<'_> {
         self.add(name, self.agent.clone(), attributes, durations);
     }
 
+    /// True for requests of HTTP; the connections that some of them upgraded are of the same edge.
+    fn is_http(&self, id: &OperationId) -> bool {
+        is_http(&self.edge.protocol) && websocket::outcome::code(id.status).is_none()
+    }
+
     fn span_name(&self, id: &OperationId) -> Value {
-        if is_http(&self.edge.protocol) {
+        if self.is_http(id) {
             Value::Text(span_name(id.method.as_deref(), &id.operation))
         } else {
             id.operation.as_str().into()

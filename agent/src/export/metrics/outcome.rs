@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use weir_common::framing::{frames::outcome::is_error, http2::outcome::GRPC};
+use weir_common::framing::{
+    frames::outcome::is_error,
+    http2::outcome::GRPC,
+    websocket::outcome::{CLOSED, code},
+};
 
 use crate::observe::protocol;
 
@@ -39,7 +43,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Status(status) => match protocol::failure(*status) {
                 Some(name) => f.write_str(name),
-                None => write!(f, "{status}"),
+                None => write!(f, "{}", code(*status).unwrap_or(*status)),
             },
             Self::Unanswered => f.write_str("unanswered"),
         }
@@ -47,9 +51,9 @@ impl fmt::Display for Failure {
 }
 
 /// How `side` judges an outcome; 0 means that no response came. Of gRPC every code but OK is an
-/// error of the client.
+/// error of the client, of WebSocket the same codes are errors of both.
 pub fn failure(status: u16, side: Side) -> Option<Failure> {
-    let ok_of_client = status < 400 || status == GRPC;
+    let ok_of_client = status < 400 || status == GRPC || status >= CLOSED;
     let failed = match side {
         Side::Client => !ok_of_client,
         Side::Server => is_error(status),
@@ -90,6 +94,10 @@ mod tests {
         check(3014, "UNAVAILABLE", "UNAVAILABLE");
         check(2008, "CANCEL", "");
         check(2007, "REFUSED_STREAM", "REFUSED_STREAM");
+        check(CLOSED + 1000, "", "");
+        check(CLOSED + 4000, "", "");
+        check(11_011, "1011", "1011");
+        check(11_006, "abnormal_closure", "abnormal_closure");
         assert!(!edge_failed(429) && edge_failed(500) && edge_failed(0));
     }
 }

@@ -102,7 +102,9 @@ impl GraphEdge {
 
     /// Adds calls to an operation. True if the operation is new on this edge.
     pub(super) fn add_operation(&mut self, id: OperationId, code: u8, delta: &OpDelta) -> bool {
-        self.spoken = Some(code);
+        // A WebSocket begins as an exchange of HTTP on the same edge, which goes on by that name.
+        let is_websocket = code == protocol::WEBSOCKET;
+        self.spoken = Some(if is_websocket { protocol::HTTP1 } else { code });
         let known = self.state.operations.len();
         delta.add_to(self.state.operations.entry(id).or_default());
         self.calls += delta.calls;

@@ -12,6 +12,7 @@ mod postgres;
 mod redis;
 mod sql;
 mod tls;
+mod websocket;
 mod zookeeper;
 
 pub use http2::{fixed_path, method_of as grpc_method};
@@ -34,6 +35,8 @@ pub struct Meaning {
 }
 
 /// Reads the bytes of an exchange; `None` for HTTP, whose head has its own reader.
+///
+/// See [`has_http_head`] for the others that begin with one.
 pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
     match record.protocol {
         protocol::DNS => Some(dns::read(record)),
@@ -44,6 +47,7 @@ pub fn read(record: &ExchangeRecord) -> Option<Meaning> {
         protocol::POSTGRES => Some(postgres::read(record.op, record.head(), record.answer())),
         protocol::REDIS => Some(redis::read(record.head(), record.answer())),
         protocol::TLS => Some(tls::read(record.op)),
+        protocol::WEBSOCKET => Some(websocket::read(record.head())),
         protocol::ZOOKEEPER => Some(zookeeper::read(record.head(), record.answer())),
         _ => None,
     }
@@ -73,22 +77,44 @@ pub fn handshake(record: &ExchangeRecord) -> Option<TlsHandshake> {
     (record.protocol == protocol::TLS).then(|| tls::handshake(record.op, record.head()))
 }
 
-/// True if the status of the protocol's exchanges is a status code that people know.
-pub fn shows_status(code: u8) -> bool {
-    !is_framed(code) || matches!(code, protocol::HTTP2 | protocol::GRPC)
+/// True if the exchanges of the protocol begin with a head of HTTP/1.
+pub fn has_http_head(code: u8) -> bool {
+    !is_framed(code) || code == protocol::WEBSOCKET
 }
 
-/// The status code that people know an outcome by: of HTTP, or of gRPC.
+/// Name of an outcome that is no status code; `None` for others.
+pub fn failure(outcome: u16) -> Option<&'static str> {
+    let own = http2::failure(outcome).or_else(|| tls::alert(outcome));
+    own.or_else(|| websocket::failure(outcome))
+}
+
+/// True if the status of the protocol's exchanges is a status code that people know.
+pub fn shows_status(code: u8) -> bool {
+    let known = [protocol::HTTP2, protocol::GRPC, protocol::WEBSOCKET];
+    !is_framed(code) || known.contains(&code)
+}
+
+/// The status code that people know an outcome by: of HTTP, of gRPC, or of a Close frame.
+///
+/// [`failure`] names outcomes that have none.
 pub fn status(code: u8, outcome: u16) -> Option<u16> {
     match code {
         protocol::GRPC | protocol::HTTP2 => http2::status(outcome),
+        protocol::WEBSOCKET => websocket::status(outcome),
         _ => shows_status(code).then_some(outcome),
     }
 }
 
-/// Name of an outcome that is no status of HTTP; `None` for others.
-pub fn failure(outcome: u16) -> Option<&'static str> {
-    http2::failure(outcome).or_else(|| tls::alert(outcome))
+/// Messages of the client and of the server within an exchange, where it consists of them.
+pub fn messages(record: &ExchangeRecord) -> (Option<u32>, Option<u32>) {
+    if record.protocol == protocol::WEBSOCKET {
+        (
+            Some(record.request_messages),
+            Some(record.response_messages),
+        )
+    } else {
+        (None, None)
+    }
 }
 
 /// Name of a protocol in answers.
@@ -106,6 +132,7 @@ pub fn name(code: u8) -> &'static str {
         protocol::ZOOKEEPER => "zookeeper",
         protocol::DNS => "dns",
         protocol::GRPC => "grpc",
+        protocol::WEBSOCKET => "websocket",
         _ => "tcp",
     }
 }

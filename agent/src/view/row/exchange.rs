@@ -20,6 +20,7 @@ impl Row for Exchange {
         Column::right("FIRST-BYTE", 10).wide(),
         Column::right("REQUEST", 8).wide(),
         Column::right("RESPONSE", 8).wide(),
+        Column::right("MESSAGES", 8).wide(),
         Column::left("VERDICT", 7).wide(),
         Column::left("TRACE", 32).wide(),
         Column::left("OPERATION", 16),
@@ -47,6 +48,8 @@ impl Row for Exchange {
         "error",
         "request_bytes",
         "response_bytes",
+        "request_messages",
+        "response_messages",
         "time_to_first_byte_ns",
         "destination",
         "trace_id",
@@ -82,10 +85,20 @@ impl Row for Exchange {
             duration(self.time_to_first_byte_ns),
             unit::bytes(self.request_bytes).into(),
             unit::bytes(self.response_bytes).into(),
+            messages(self).into(),
             verdict(&self.verdict),
             dash(self.trace_id.as_deref()),
             (&self.operation).into(),
             dash(self.path.as_deref()),
         ]
+    }
+}
+
+/// `3/12`: messages of the client and of the server; `12` where only the server sends any.
+fn messages(exchange: &Exchange) -> String {
+    match (exchange.request_messages, exchange.response_messages) {
+        (Some(request), Some(response)) => format!("{request}/{response}"),
+        (None, Some(response)) => response.to_string(),
+        _ => "-".into(),
     }
 }

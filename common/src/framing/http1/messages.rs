@@ -126,11 +126,15 @@ fn end_of_request_head(conversation: &mut Conversation) -> Step {
     body_of(conversation, true, length)
 }
 
-/// Another protocol begins on both sides: HTTP/2 is known by its first bytes.
+/// Another protocol begins on both sides: HTTP/2 and WebSocket are known by their first bytes.
 #[inline(always)]
 fn upgrade(conversation: &mut Conversation) -> Step {
     let finished = finish_response(conversation, conversation.response.segment.time_ns);
     conversation.protocol = protocol::UPGRADED;
+    for is_request in [true, false] {
+        let direction = conversation.direction_mut(is_request);
+        direction.message_start = direction.next;
+    }
     exchange_or_orphan(conversation, finished)
 }
 

@@ -8,6 +8,7 @@ use crate::{
         conversation::{MAX_MISSES, Step, lost, more},
         detect::{detect, is_framed},
         stream::{Direction, phase},
+        websocket,
         window::CARRY_BYTES,
     },
 };
@@ -42,6 +43,9 @@ pub fn recognise(conversation: &mut Conversation, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
     if found == protocol::UNKNOWN {
         return undecided(direction, from, len);
+    }
+    if found == protocol::WEBSOCKET && known != found {
+        websocket::begin(conversation);
     }
     conversation.protocol = found;
     reread(conversation.direction_mut(is_request), from, len)

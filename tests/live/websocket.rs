@@ -1,0 +1,177 @@
+//! WebSocket: every connection appears once, with its path, close code and messages.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use weir_tests::{
+    agent::{Agent, Options},
+    answer::Exchange,
+    gate::live,
+    netns::Namespace,
+    process::{Process, must},
+    scratch::Scratch,
+    server::{Place, peer::Peer},
+    wait_for,
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8765);
+const PROGRAM: &str = "websocket_peer.py";
+
+/// What a client did: path, close code, messages sent and received, and how long it took, ns.
+#[derive(Debug)]
+struct Deed {
+    path: String,
+    code: Option<u16>,
+    messages: (u32, u32),
+    took: u64,
+}
+
+fn deeds(text: &str) -> Vec<Deed> {
+    let deed = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [path, code, sent, received, took] = words[..] else {
+            panic!("the client said: {line}");
+        };
+        Deed {
+            path: path.to_owned(),
+            code: code.parse().ok(),
+            messages: (sent.parse().unwrap(), received.parse().unwrap()),
+            took: took.parse().unwrap(),
+        }
+    };
+    text.lines().map(deed).collect()
+}
+
+/// Operation, close code, error, messages of the client and of the server.
+type Fact = (String, Option<u16>, Option<String>, u32, u32);
+
+fn tally(facts: impl Iterator<Item = Fact>) -> BTreeMap<Fact, u64> {
+    let mut tally = BTreeMap::new();
+    for fact in facts {
+        *tally.entry(fact).or_default() += 1;
+    }
+    tally
+}
+
+/// The name of a path, and of what went wrong.
+fn fact(deed: &Deed) -> Fact {
+    let operation = if deed.path.starts_with("/rooms/") {
+        "/rooms/*"
+    } else {
+        &deed.path
+    };
+    let error = match deed.code {
+        Some(1011) => Some("1011".to_owned()),
+        None => Some("abnormal_closure".to_owned()),
+        _ => None,
+    };
+    let (sent, received) = deed.messages;
+    (operation.to_owned(), deed.code, error, sent, received)
+}
+
+fn fact_of(exchange: &Exchange) -> Fact {
+    (
+        exchange.operation.clone(),
+        exchange.status,
+        exchange.error.clone(),
+        exchange.request_messages.expect("messages of the client"),
+        exchange.response_messages.expect("messages of the server"),
+    )
+}
+
+fn all_details() -> Options {
+    Options {
+        config: "detail_per_second = 1000000\n".into(),
+        ..Options::default()
+    }
+}
+
+/// Splits what a tap saw into upgrades and the connections behind them.
+fn split(exchanges: Vec<Exchange>) -> (Vec<Exchange>, Vec<Exchange>) {
+    exchanges.into_iter().partition(|e| e.protocol == "http")
+}
+
+fn every_connection(client: &str) {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Peer::start(Place::In(&host), PROGRAM, "chats", SocketAddr::from(SERVER));
+    let port = server.address.port();
+    let tap = agent.tap();
+    let deeds = deeds(&must(&mut server.client(Place::In(&host), client, "calls")));
+    must(&mut server.client(Place::In(&host), client, "forbidden"));
+    let calls = 2 * deeds.len() + 1;
+    let (upgrades, connections) = split(tap.take(port, calls));
+    assert_eq!(
+        tally(connections.iter().map(fact_of)),
+        tally(deeds.iter().map(fact))
+    );
+    let statuses: Vec<_> = upgrades.iter().filter_map(|e| e.status).collect();
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 101).count(),
+        deeds.len()
+    );
+    assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 1);
+    let edges = agent.expect_calls(&[port], calls as u64);
+    let failed = deeds.iter().filter(|deed| fact(deed).2.is_some()).count() as u64;
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    for edge in &edges {
+        assert_eq!(edge.arrow(), format!("shop → chats:{port} http"));
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+    check_sizes_and_durations(&connections, &deeds);
+}
+
+fn check_sizes_and_durations(connections: &[Exchange], deeds: &[Deed]) {
+    let big = connections.iter().find(|e| e.status == Some(4000));
+    let big = big.expect("the connection with a big message");
+    let bytes = (big.request_bytes, big.response_bytes);
+    assert!(bytes.0 > 200_000 && bytes.1 > 200_000, "{big:?}");
+    assert_eq!(big.path.as_deref(), Some("/chat"));
+    // The slow one took as long as its client says, within 5 %.
+    let slow = connections.iter().max_by_key(|e| e.duration_ns);
+    let seen = slow.expect("connections").duration_ns as f64;
+    let took = deeds.iter().map(|deed| deed.took).max().expect("deeds") as f64;
+    assert!((0.95..1.05).contains(&(seen / took)), "{seen} of {took} ns");
+}
+
+#[test]
+fn every_connection_of_websockets() {
+    every_connection("websockets");
+}
+
+#[test]
+fn every_connection_of_aiohttp() {
+    every_connection("aiohttp");
+}
+
+#[test]
+fn a_connection_older_than_weir_says_nothing_and_the_next_one_all() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let mut agent = Agent::prepare(all_details());
+    let server = Peer::start(Place::In(&host), PROGRAM, "chats", SocketAddr::from(SERVER));
+    let folder = Scratch::new();
+    let go = folder.path().join("go");
+    let mut command = server.client(Place::In(&host), "websockets", "late");
+    let mut client = Process::start(command.arg(&go));
+    wait_for("the client's connection", Duration::from_secs(20), || {
+        go.with_extension("ready").exists().then_some(())
+    });
+    agent.restart();
+    let tap = agent.tap();
+    folder.write("go", "");
+    assert!(
+        client.wait(Duration::from_secs(20)).success(),
+        "{}",
+        client.log()
+    );
+    let (upgrades, connections) = split(tap.take(server.address.port(), 2));
+    assert_eq!((upgrades.len(), connections.len()), (1, 1));
+    let seen = fact_of(&connections[0]);
+    assert_eq!(seen, ("/chat".into(), Some(1000), None, 20, 20));
+    agent.expect_calls(&[server.address.port()], 2);
+}

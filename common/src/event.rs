@@ -69,6 +69,8 @@ pub mod exchange_flag {
     pub const UNTIL_CLOSE: u8 = 16;
     /// No response was seen before the connection ended.
     pub const UNANSWERED: u8 = 32;
+    /// The response consists of server-sent events.
+    pub const EVENTS: u8 = 64;
 }
 
 /// One exchange: a request with its response.

@@ -271,7 +271,7 @@ fn tell(
 
 #[inline(always)]
 fn flags(state: &ConnectionState, finished: &Finished) -> u8 {
-    let mut flags = 0;
+    let mut flags = finished.events * exchange_flag::EVENTS;
     if finished.started_ns == 0 {
         flags |= exchange_flag::UNTIMED;
     }

@@ -370,6 +370,23 @@ fn websocket() {
 }
 
 #[test]
+fn server_sent_events() {
+    let (exchanges, report) = replay(&capture("sse.pcap"));
+    let found: Vec<_> = exchanges
+        .iter()
+        .map(|e| (words(e), e.response_messages))
+        .collect();
+    let mut expected = Vec::new();
+    for _client in ["httpx", "curl"] {
+        expected.push(("GET /odd 200".to_owned(), Some(4)));
+        expected.push(("GET /whole 200".to_owned(), Some(2)));
+        expected.push(("GET /plain 200".to_owned(), None));
+    }
+    assert_eq!(found, expected);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+}
+
+#[test]
 fn a_load_that_was_cut_off() {
     // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
     check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);

@@ -135,6 +135,14 @@ websocket() {
   done
 }
 record websocket.pcap "-i lo tcp port 8765" websocket
+$enter "$python" "$here/../servers/sse_peer.py" serve 8766 & started+=($!)
+sleep 3
+sse() {
+  for client in httpx curl; do
+    inside "$python" "$here/../servers/sse_peer.py" "$client" few 8766
+  done
+}
+record sse.pcap "-i lo tcp port 8766" sse
 # MariaDB, with PyMySQL and MySQL's own connector.
 mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=normal \
   --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"

@@ -162,6 +162,13 @@ pub const HOOKS: &[Hook] = &[
         "counts of DNS queries without an answer",
     ),
     hook(
+        "bodies",
+        "weir_bodies",
+        Kind::Reader(protocol::HTTP1),
+        release(5, 10),
+        "events within responses of HTTP/1",
+    ),
+    hook(
         "http2",
         "weir_http2",
         Kind::Reader(protocol::HTTP2),

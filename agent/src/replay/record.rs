@@ -129,6 +129,7 @@ pub(super) fn record(
         method: finished.method,
         protocol: spoken(conversation),
         role: role::UNKNOWN,
+        flags: finished.events * exchange_flag::EVENTS,
         probability: u32::MAX,
         ..bytemuck::Zeroable::zeroed()
     };

@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{
     detect::is_framed,
+    http1::events::skip_events,
     postgres,
     stream::{Direction, Segment, head_flag, phase},
     tls, websocket,
@@ -141,8 +142,10 @@ pub struct Finished {
     pub until_close: u8,
     /// One of [`protocol`] where exchanges of a connection differ in it; 0 = the connection's.
     pub protocol: u8,
+    /// 1 = the response consists of server-sent events.
+    pub events: u8,
     /// Explicit padding.
-    pub _pad: [u8; 3],
+    pub _pad: [u8; 2],
     /// Messages of the client within the exchange, where it consists of them.
     pub request_messages: u32,
     /// Messages of the server within the exchange, or events.
@@ -167,6 +170,8 @@ pub mod step {
     pub const VALUE: u32 = 7;
     /// A request's path came as text: it stands in [`super::http2::Http2::path`]. Call again.
     pub const NAMED: u32 = 8;
+    /// The segment goes on in a body of events: [`super::http1::events()`] is next.
+    pub const EVENTS: u32 = 9;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;
@@ -371,7 +376,14 @@ impl Conversation {
     /// an exchange.
     #[inline(always)]
     pub fn close(&mut self, time_ns: u64) -> bool {
-        if self.opaque != 0 || self.response.phase != phase::UNTIL_CLOSE {
+        let direction = &self.response;
+        // A client leaves a stream of events when it likes: that is no answer cut short.
+        let ends = match direction.phase {
+            phase::UNTIL_CLOSE | phase::EVENTS => true,
+            phase::CHUNK_SIZE => direction.head_flags & head_flag::EVENTS != 0,
+            _ => false,
+        };
+        if self.opaque != 0 || !ends {
             return false;
         }
         let finished = finish_response(self, time_ns);
@@ -403,6 +415,11 @@ impl Conversation {
         let direction = self.direction_mut(is_request);
         if opaque || direction.segment.end <= direction.next {
             return 0;
+        }
+        let left = direction.segment.end.wrapping_sub(direction.next);
+        if direction.phase == phase::EVENTS && left < direction.content_length {
+            skip_events(direction, left);
+            return 1;
         }
         direction.next = direction.segment.end;
         if self.protocol == protocol::WEBSOCKET {
@@ -504,6 +521,7 @@ pub(in crate::framing) fn exchange_or_orphan(
 #[inline(always)]
 pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_ns: u64) -> bool {
     let direction = &mut conversation.response;
+    let events = (direction.head_flags / head_flag::EVENTS) & 1;
     direction.phase = phase::START_LINE;
     direction.head_flags = 0;
     direction.messages = direction.messages.wrapping_add(1);
@@ -519,6 +537,7 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.response_bytes = direction.next.wrapping_sub(direction.message_start);
     finished.status = direction.status;
     finished.until_close = 0;
+    finished.events = events;
     finished.request_messages = conversation.request.counted;
     finished.response_messages = direction.counted;
     let pending = &conversation.pending[slot];
@@ -528,6 +547,7 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.started_ns = if known { pending.started_ns } else { 0 };
     finished.request_bytes = if known { pending.bytes } else { 0 };
     finished.method = if known { pending.method } else { 0 };
+    conversation.response.counted = 0;
     // Last: from here on the next request may take the slot.
     conversation.answered = ordinal;
     true

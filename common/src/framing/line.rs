@@ -174,6 +174,26 @@ pub(super) fn is_content_length(window: &Window, start: usize) -> bool {
     lower_word(window, start + 8) & LOW_7 == text(*b"length:\0")
 }
 
+/// Notes what a line that may begin with [`CONTENT`] says of the body's kind, if it is one.
+#[inline(always)]
+pub(super) fn content_marks(direction: &mut Direction, start: usize) {
+    let window = &direction.window;
+    let other = lower_word(window, start) ^ CONTENT;
+    let word = lower_word(window, start + 8);
+    // One comparison for all of it: this is looked at in every head.
+    let of_events = other
+        | (word ^ text(*b"type: te"))
+        | (lower_word(window, start + 16) ^ text(*b"xt/event"))
+        | (lower_word(window, start + 24) ^ text(*b"-stream\0")) & LOW_7;
+    let mut marks = 0;
+    if of_events == 0 {
+        marks = head_flag::EVENTS;
+    } else if other | (word ^ text(*b"encoding")) == 0 {
+        marks = head_flag::CODED;
+    }
+    direction.head_flags |= direction.window.forget(marks as usize) as u8;
+}
+
 /// True if a line that begins with [`TRANSFER`] is `Transfer-Encoding`.
 #[inline(always)]
 pub(super) fn is_transfer_encoding(window: &Window, start: usize) -> bool {

@@ -20,6 +20,8 @@ pub mod phase {
     pub const UNTIL_CLOSE: u8 = 5;
     /// Lost: looking for a plausible head at the next turn.
     pub const RESYNC: u8 = 6;
+    /// In a body of events, or in a chunk of one: `content_length` bytes of it are left.
+    pub const EVENTS: u8 = 7;
 }
 
 /// Bits of [`Direction::head_flags`].
@@ -34,6 +36,10 @@ pub mod head_flag {
     pub const SKIP_LINE: u8 = 8;
     /// The current message began before weir could see its first byte.
     pub const LATE: u8 = 16;
+    /// HTTP/1: the body is encoded (`Content-Encoding`).
+    pub const CODED: u8 = 32;
+    /// HTTP/1: the body consists of server-sent events.
+    pub const EVENTS: u8 = 64;
     /// A message of frames is under way.
     pub const IN_MESSAGE: u8 = 32;
     /// The message of frames under way is no part of an exchange.
@@ -102,8 +108,14 @@ pub struct Direction {
     pub id: u32,
     /// Messages or events that ended within the exchange under way.
     pub counted: u32,
+    /// First bytes of the line under way in a body of events.
+    pub line: u64,
+    /// Bytes of the line under way in a body of events, as far as they are kept.
+    pub line_len: u16,
+    /// What is known of the event under way, see [`super::http1::events`].
+    pub in_event: u16,
     /// Explicit padding.
-    pub _pad: [u32; 10],
+    pub _pad: [u32; 7],
     /// Bytes under the reader.
     pub window: Window,
 }

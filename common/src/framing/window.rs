@@ -89,6 +89,17 @@ impl Window {
     /// how many there are; at most [`LINES`] are noted.
     #[inline(always)]
     pub fn find_lines(&mut self, to: usize) -> usize {
+        self.note_lines(to, true)
+    }
+
+    /// The same, also behind an empty line.
+    #[inline(always)]
+    pub fn find_all_lines(&mut self, to: usize) -> usize {
+        self.note_lines(to, false)
+    }
+
+    #[inline(always)]
+    fn note_lines(&mut self, to: usize, of_head: bool) -> usize {
         self.cell = 0;
         self.latest = 0;
         let mut at = CARRY_BYTES;
@@ -102,7 +113,7 @@ impl Window {
                 if marks == 0 {
                     break;
                 }
-                if self.note_line(at + lowest_mark(marks)) {
+                if self.note_line(at + lowest_mark(marks)) && of_head {
                     // Behind a head there is nothing to be looked for.
                     at = CARRY_BYTES + DATA_BYTES;
                     break;

@@ -1,5 +1,6 @@
 //! The HTTP/1.1 framing against hostile input, in tables.
 
+mod events;
 mod heads;
 mod hostile;
 mod order;

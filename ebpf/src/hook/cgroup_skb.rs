@@ -33,7 +33,7 @@ use crate::{
 const PASS: i32 = 1;
 
 /// What [`weir_scan`] answers instead of [`step::EXCHANGE`].
-const RECORDED: u32 = 5;
+pub(super) const RECORDED: u32 = 5;
 
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;
@@ -194,6 +194,7 @@ fn walk(
         match code {
             step::DONE => return,
             step::MORE => {}
+            step::EVENTS => return readers::hand_over(skb, protocol::HTTP1, ingress),
             step::EXCHANGE | RECORDED => {
                 if code == step::EXCHANGE {
                     weir_record(skb);

@@ -1,5 +1,6 @@
 //! One file per hook.
 
+pub mod bodies;
 pub mod cgroup_connect;
 pub mod cgroup_post_bind;
 pub mod cgroup_sendmsg;

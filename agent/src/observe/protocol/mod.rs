@@ -16,7 +16,11 @@ mod websocket;
 mod zookeeper;
 
 pub use http2::{fixed_path, method_of as grpc_method};
-use weir_common::{event::ExchangeRecord, flow::protocol, framing::detect::is_framed};
+use weir_common::{
+    event::{ExchangeRecord, exchange_flag},
+    flow::protocol,
+    framing::detect::is_framed,
+};
 
 use super::model::TlsHandshake;
 
@@ -107,13 +111,11 @@ pub fn status(code: u8, outcome: u16) -> Option<u16> {
 
 /// Messages of the client and of the server within an exchange, where it consists of them.
 pub fn messages(record: &ExchangeRecord) -> (Option<u32>, Option<u32>) {
-    if record.protocol == protocol::WEBSOCKET {
-        (
-            Some(record.request_messages),
-            Some(record.response_messages),
-        )
-    } else {
-        (None, None)
+    let answered = Some(record.response_messages);
+    match record.protocol {
+        protocol::WEBSOCKET => (Some(record.request_messages), answered),
+        _ if record.flags & exchange_flag::EVENTS != 0 => (None, answered),
+        _ => (None, None),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Conversation,
+    events::events,
     messages::conclude,
     recognise::{missed_look, recognise},
     scan, step,
@@ -29,6 +30,9 @@ pub fn advance<L: Load>(conversation: &mut Conversation, is_request: bool, bytes
         let found = scan(conversation, is_request);
         next = conclude(conversation, is_request, found);
     }
+    if next == step::EVENTS {
+        next = events(conversation, bytes);
+    }
     if next == step::DETECT {
         next = recognise(conversation, is_request);
     }
@@ -52,12 +56,15 @@ pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: 
     if segment.end <= direction.next {
         return step::DONE;
     }
-    if direction.phase == phase::UNTIL_CLOSE {
-        direction.next = segment.end;
-        return step::DONE;
-    }
-    if direction.phase == phase::RESYNC {
-        return look_for_head(conversation, is_request, bytes);
+    if direction.phase >= phase::UNTIL_CLOSE {
+        return match direction.phase {
+            phase::UNTIL_CLOSE => {
+                direction.next = segment.end;
+                step::DONE
+            }
+            phase::EVENTS => step::EVENTS,
+            _ => look_for_head(conversation, is_request, bytes),
+        };
     }
     if segment.offset > direction.next {
         let missed = conversation.resynchronise();

@@ -1,6 +1,6 @@
 //! Messages and exchanges: what follows from the lines that were read.
 
-use super::{Conversation, found, method, step};
+use super::{Conversation, events::begin_events, found, method, step};
 use crate::{
     counter::Loss,
     flow::protocol,
@@ -115,6 +115,8 @@ fn end_of_request_head(conversation: &mut Conversation) -> Step {
     let direction = &mut conversation.request;
     let (flags, length) = (direction.head_flags, direction.content_length);
     if flags & head_flag::CHUNKED != 0 {
+        // Only responses are events.
+        direction.head_flags = flags & !head_flag::EVENTS;
         direction.phase = phase::CHUNK_SIZE;
         return more(direction);
     }
@@ -164,11 +166,20 @@ fn end_of_response_head(conversation: &mut Conversation) -> Step {
         return finish_message(conversation, false);
     }
     let direction = &mut conversation.response;
+    if flags & head_flag::EVENTS != 0 {
+        begin_events(direction);
+    }
     if flags & head_flag::CHUNKED != 0 {
         direction.phase = phase::CHUNK_SIZE;
         return more(direction);
     }
-    if flags & head_flag::HAS_LENGTH == 0 || flags & head_flag::ENCODED != 0 {
+    let until_close = flags & head_flag::HAS_LENGTH == 0 || flags & head_flag::ENCODED != 0;
+    if direction.head_flags & head_flag::EVENTS != 0 && (until_close || length != 0) {
+        direction.content_length = if until_close { u64::MAX } else { length };
+        direction.phase = phase::EVENTS;
+        return more(direction);
+    }
+    if until_close {
         direction.phase = phase::UNTIL_CLOSE;
         direction.next = direction.next.max(direction.segment.end);
         return step::DONE;

@@ -1,6 +1,7 @@
 //! HTTP/1.x framing (RFC 9112): keep-alive, pipelining, lengths, chunks, upgrades.
 
 mod begin;
+pub mod events;
 mod messages;
 mod recognise;
 mod scan;
@@ -8,6 +9,7 @@ mod scan;
 mod tests;
 
 pub use begin::{advance, begin};
+pub use events::events;
 pub use messages::conclude;
 pub use recognise::recognise;
 pub use scan::{found, scan};

@@ -151,6 +151,10 @@ fn chunk_line(direction: &mut Direction, from: usize, to: usize, lines: usize) -
         direction.phase = phase::TRAILERS;
         return Scan::Next(after);
     }
+    if direction.head_flags & head_flag::EVENTS != 0 {
+        direction.phase = phase::EVENTS;
+        return Scan::Next(after);
+    }
     // The chunk's data and its CR LF are passed over without being read.
     Scan::Next(after.wrapping_add(direction.content_length + 2))
 }
@@ -175,6 +179,8 @@ fn header_lines(
     }
     let mut length = Noted::none(&mut direction.window);
     let mut encoding = Noted::none(&mut direction.window);
+    // The latest lines about the content, of whatever kind.
+    let mut others = [from; 4].map(|start| direction.window.forget(start));
     let mut end_len = 2;
     while index < LINES {
         if index >= lines {
@@ -197,6 +203,12 @@ fn header_lines(
                 line_feed,
                 line::is_content_length,
             );
+            others = [
+                direction.window.forget(start),
+                others[0],
+                others[1],
+                others[2],
+            ];
         } else if word == line::TRANSFER {
             encoding.note(
                 &mut direction.window,
@@ -208,6 +220,9 @@ fn header_lines(
     }
     let line_start = direction.window.forget(line_start);
     let lines = direction.window.forget(lines);
+    for start in others {
+        line::content_marks(direction, start);
+    }
     if direction.phase == phase::HEADERS && !take_framing(direction, &length, &encoding) {
         return Scan::Bad;
     }

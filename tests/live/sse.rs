@@ -1,0 +1,149 @@
+//! Server-sent events: every stream appears once, with the number of its events.
+
+use std::net::SocketAddr;
+
+use weir_tests::{
+    agent::{Agent, Options},
+    answer::Exchange,
+    gate::live,
+    netns::Namespace,
+    process::must,
+    server::{Place, peer::Peer},
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8766);
+
+/// What a client got: path, events (`-` = it was no stream of them), and how long it took, ns.
+type Deed = (String, Option<u32>, u64);
+
+fn deeds(text: &str) -> Vec<Deed> {
+    let deed = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [path, events, took] = words[..] else {
+            panic!("the client said: {line}");
+        };
+        (path.to_owned(), events.parse().ok(), took.parse().unwrap())
+    };
+    text.lines().map(deed).collect()
+}
+
+fn all_details() -> Options {
+    Options {
+        config: "detail_per_second = 1000000\n".into(),
+        ..Options::default()
+    }
+}
+
+fn facts(exchanges: &[Exchange]) -> Vec<(String, Option<u32>)> {
+    let mut facts: Vec<_> = exchanges
+        .iter()
+        .map(|e| {
+            assert_eq!(
+                (e.protocol.as_str(), e.status),
+                ("http", Some(200)),
+                "{e:?}"
+            );
+            assert_eq!(
+                (e.request_messages, e.error.as_deref()),
+                (None, None),
+                "{e:?}"
+            );
+            (e.operation.replacen("GET ", "", 1), e.response_messages)
+        })
+        .collect();
+    facts.sort();
+    facts
+}
+
+#[test]
+fn every_stream_has_its_events() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Peer::start(
+        Place::In(&host),
+        "sse_peer.py",
+        "news",
+        SocketAddr::from(SERVER),
+    );
+    let port = server.address.port();
+    let tap = agent.tap();
+    let mut deeds = Vec::new();
+    for client in ["httpx", "aiohttp", "curl"] {
+        let text = must(&mut server.client(Place::In(&host), client, "calls"));
+        deeds.extend(self::deeds(&text));
+    }
+    let exchanges = tap.take(port, deeds.len());
+    let mut said: Vec<_> = deeds.iter().map(|deed| (deed.0.clone(), deed.1)).collect();
+    said.sort();
+    assert_eq!(facts(&exchanges), said);
+    for edge in agent.expect_calls(&[port], deeds.len() as u64) {
+        assert_eq!(edge.errors, 0, "{edge:?}");
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+    assert!(
+        agent
+            .status()
+            .lost
+            .get("uncounted_messages")
+            .is_none_or(|lost| *lost == 0)
+    );
+    check_durations(exchanges, deeds);
+}
+
+/// The slow streams took as long as the clients waited, within 5 % (curl is started for each one).
+fn check_durations(mut exchanges: Vec<Exchange>, mut deeds: Vec<Deed>) {
+    exchanges.retain(|e| e.operation == "GET /slow");
+    deeds.retain(|deed| deed.0 == "/slow");
+    assert_eq!((exchanges.len(), deeds.len()), (3, 3));
+    exchanges.sort_by_key(|exchange| exchange.duration_ns);
+    let fastest = deeds.iter().map(|deed| deed.2).min().expect("deeds") as f64;
+    let seen = exchanges[0].duration_ns as f64;
+    assert!(
+        (0.95..1.0).contains(&(seen / fastest)),
+        "{seen} of {fastest} ns"
+    );
+}
+
+#[test]
+fn a_client_that_leaves_is_no_error() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Peer::start(
+        Place::In(&host),
+        "sse_peer.py",
+        "news",
+        SocketAddr::from(SERVER),
+    );
+    let port = server.address.port();
+    let tap = agent.tap();
+    let mut deeds = Vec::new();
+    for client in ["httpx", "curl"] {
+        let text = must(&mut server.client(Place::In(&host), client, "endless"));
+        deeds.extend(self::deeds(&text));
+    }
+    let exchanges = tap.take(port, deeds.len());
+    for (exchange, (path, events, _)) in exchanges.iter().zip(&deeds) {
+        assert_eq!(exchange.operation, format!("GET {path}"));
+        assert_eq!(
+            (exchange.status, exchange.error.as_deref()),
+            (Some(200), None)
+        );
+        let (seen, got) = (exchange.response_messages.unwrap(), events.unwrap());
+        // The server may have sent a few more before it noticed.
+        assert!((got..got + 5).contains(&seen), "{seen} of {got}");
+    }
+    assert_eq!(
+        agent
+            .expect_calls(&[port], 2)
+            .iter()
+            .map(|edge| edge.errors)
+            .sum::<u64>(),
+        0
+    );
+}

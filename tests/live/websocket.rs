@@ -1,11 +1,11 @@
 //! WebSocket: every connection appears once, with its path, close code and messages.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, process::Command, time::Duration};
 
 use weir_tests::{
     agent::{Agent, Options},
     answer::Exchange,
-    gate::live,
+    gate::{live, workspace},
     netns::Namespace,
     process::{Process, must},
     scratch::Scratch,
@@ -144,6 +144,33 @@ fn every_connection_of_websockets() {
 #[test]
 fn every_connection_of_aiohttp() {
     every_connection("aiohttp");
+}
+
+/// The client of Node.js, where there is one.
+#[test]
+fn every_connection_of_node() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let script = workspace().join("tests/servers/websocket_client.js");
+    let mut node = Place::In(&host).command("node", "shop");
+    node.args(["--no-warnings", "--experimental-websocket"]);
+    node.arg(script).arg(SERVER.1.to_string());
+    if Command::new("node").arg("--version").output().is_err() {
+        println!("skipped: needs node");
+        return;
+    }
+    let agent = Agent::with(all_details());
+    let server = Peer::start(Place::In(&host), PROGRAM, "chats", SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    let deeds = deeds(&must(&mut node));
+    let (_, connections) = split(tap.take(server.address.port(), 2 * deeds.len()));
+    assert_eq!(
+        tally(connections.iter().map(fact_of)),
+        tally(deeds.iter().map(fact))
+    );
+    agent.expect_calls(&[server.address.port()], 2 * deeds.len() as u64);
 }
 
 #[test]

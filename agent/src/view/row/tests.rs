@@ -83,8 +83,8 @@ TIME                      CLIENT  SERVER        STATUS  DURATION  OPERATION
 ",
     );
     check(&[wire::exchange(0)], true, "
-TIME                      CLIENT  SERVER    PROTOCOL  STATUS  DURATION  FIRST-BYTE  REQUEST  RESPONSE  VERDICT  TRACE  OPERATION     PATH
-2023-11-14T22:13:20.000Z  web     shop/api  http         200     1.2ms           -    120 B   3.3 KiB  allow    -      GET /users/*  /users/0
+TIME                      CLIENT  SERVER    PROTOCOL  STATUS  DURATION  FIRST-BYTE  REQUEST  RESPONSE  MESSAGES  VERDICT  TRACE  OPERATION     PATH
+2023-11-14T22:13:20.000Z  web     shop/api  http         200     1.2ms           -    120 B   3.3 KiB         -  allow    -      GET /users/*  /users/0
 ");
 }
 

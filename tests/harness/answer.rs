@@ -107,8 +107,6 @@ pub struct Exchange {
     pub response_messages: Option<u32>,
     /// First request byte to last response byte.
     pub duration_ns: u64,
-    /// `http`, …
-    pub protocol: String,
     /// Of TLS alone.
     pub tls_handshake: Option<TlsHandshake>,
 }

@@ -162,6 +162,13 @@ pub const HOOKS: &[Hook] = &[
         "counts of DNS queries without an answer",
     ),
     hook(
+        "recognise",
+        "weir_recognise",
+        Kind::Reader(protocol::UNKNOWN),
+        release(5, 10),
+        "exchanges of all protocols but HTTP/1",
+    ),
+    hook(
         "bodies",
         "weir_bodies",
         Kind::Reader(protocol::HTTP1),

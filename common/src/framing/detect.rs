@@ -22,10 +22,7 @@ pub(super) fn detect(
     to: usize,
 ) -> u8 {
     if conversation.protocol == protocol::UPGRADED {
-        let code = websocket::evidence(conversation, is_request, from, to);
-        if code != protocol::TCP {
-            return code;
-        }
+        return upgraded(conversation, is_request, from, to);
     }
     let direction = conversation.direction_mut(is_request);
     let resumed = direction.phase == phase::RESYNC;
@@ -67,6 +64,29 @@ pub(super) fn detect(
         return mysql::evidence(window, from, to);
     }
     code
+}
+
+/// The same behind an upgrade of HTTP/1: only a few protocols are begun in this way.
+#[inline(always)]
+fn upgraded(conversation: &mut Conversation, is_request: bool, from: usize, to: usize) -> u8 {
+    let code = websocket::evidence(conversation, is_request, from, to);
+    if code != protocol::TCP {
+        return code;
+    }
+    let window = &conversation.direction_mut(is_request).window;
+    let known = to.wrapping_sub(from);
+    let is_http2 = if is_request {
+        known >= 8 && http2::begins_connection(window, from)
+    } else {
+        known >= FRAME_HEADER_BYTES && http2::begins_server(window, from)
+    };
+    if is_http2 {
+        protocol::HTTP2
+    } else if line::is_tls_handshake(window, from) {
+        protocol::TLS
+    } else {
+        protocol::TCP
+    }
 }
 
 /// The same of a server's first bytes, where its client waits for them.

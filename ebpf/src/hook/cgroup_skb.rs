@@ -13,7 +13,7 @@ use weir_common::{
     flow::{protocol, role},
     framing::{
         detect::is_framed,
-        http1::{begin, conclude, recognise, scan, step},
+        http1::{begin, conclude, scan, step},
     },
     policy::transport,
 };
@@ -119,16 +119,6 @@ pub extern "C" fn weir_scan(skb: *mut __sk_buff, is_request: u32) -> u32 {
     RECORDED
 }
 
-/// [`recognise`] on the connection of an skb.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn weir_recognise(skb: *mut __sk_buff, is_request: u32) -> u32 {
-    let Some(state) = connection(skb) else {
-        return step::DONE;
-    };
-    recognise(&mut state.conversation, is_request != 0)
-}
-
 #[inline(always)]
 fn watch(
     skb: *mut __sk_buff,
@@ -188,12 +178,10 @@ fn walk(
         if code == step::SCAN {
             code = weir_scan(skb, is_request as u32);
         }
-        if code == step::DETECT {
-            code = weir_recognise(skb, is_request as u32);
-        }
         match code {
             step::DONE => return,
             step::MORE => {}
+            step::DETECT => return readers::hand_over(skb, protocol::UNKNOWN, ingress),
             step::EVENTS => return readers::hand_over(skb, protocol::HTTP1, ingress),
             step::EXCHANGE | RECORDED => {
                 if code == step::EXCHANGE {

@@ -8,5 +8,6 @@ pub mod cgroup_skb;
 pub mod datagrams;
 pub mod http2;
 pub mod readers;
+pub mod recognise;
 pub mod sched;
 pub mod sockops;

@@ -42,15 +42,65 @@ impl Protocol for Redis {
             }
             return inline_command(direction, from, to);
         }
+        let place = if first == b'>' && !unasked {
+            place_of_push(conversation, from, to)
+        } else {
+            // Messages to subscribers, MONITOR.
+            [place::ANSWER, place::ALONE][unasked as usize]
+        };
+        let direction = &mut conversation.response;
+        let place = direction.window.forget(place);
+        if place == place::CUT {
+            return Frame::CUT;
+        }
         let failed = first == b'-' || first == b'!';
         direction.status = if failed { outcome::FAILED } else { outcome::OK };
         direction.content_length = 1;
         let mut frame = values(direction, from, from, to);
-        if frame.len != 0 && (first == b'>' || unasked) {
-            // Messages to subscribers, MONITOR.
+        if frame.len != 0 && place == place::ALONE {
             frame.means |= means::ALONE;
         }
         frame
+    }
+}
+
+/// What a value of the server is.
+mod place {
+    /// That cannot be told yet.
+    pub const CUT: usize = 0;
+    /// The answer to the request that waits.
+    pub const ANSWER: usize = 1;
+    /// Unasked.
+    pub const ALONE: usize = 2;
+}
+
+/// Bytes up to the end of the longest name that confirms a subscription.
+const CONFIRMATION_BYTES: usize = 21;
+
+/// A push of RESP3 while a request waits: its answer if it has the request's name, as subscriptions
+/// are confirmed (`>3`, and a name of 9 to 12 letters); else a message to a subscriber.
+#[inline(always)]
+fn place_of_push(conversation: &mut Conversation, from: usize, to: usize) -> usize {
+    /// Where the second digit of the name's length stands.
+    const DIGIT: u64 = 0xff << 48;
+    let awaited = conversation.awaited_op();
+    let window = &mut conversation.response.window;
+    if to.wrapping_sub(from) < CONFIRMATION_BYTES {
+        // Shorter than any confirmation: at the latest the next bytes tell.
+        return place::CUT;
+    }
+    let word = window.u64_at(from);
+    let is_nine = word == u64::from_le_bytes(*b">3\r\n$9\r\n");
+    let is_longer = word & !DIGIT == u64::from_le_bytes(*b">3\r\n$1\0\r");
+    let digit = (word >> 48) as usize & 7;
+    let (start, len) = if is_longer { (9, 10 + digit) } else { (8, 9) };
+    let start = window.forget(from + start);
+    let end = window.forget(start.wrapping_add(len));
+    let is_named = (is_nine | is_longer) & (name_hash(window, start, end) == awaited);
+    if is_named {
+        place::ANSWER
+    } else {
+        place::ALONE
     }
 }
 

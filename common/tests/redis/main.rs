@@ -112,6 +112,35 @@ fn pushes_and_messages_to_subscribers_are_no_answers() {
 }
 
 #[test]
+fn subscriptions_of_resp3_are_confirmed_by_pushes() {
+    let message = ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n";
+    let subscribed = ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+    let again = ">3\r\n$9\r\nsubscribe\r\n$1\r\nd\r\n:2\r\n";
+    let other = ">2\r\n:7\r\n$9\r\nsubscribe\r\n";
+    let unsubscribed = ">3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n";
+    check(
+        &[
+            (Client, "*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n$1\r\nd\r\n"),
+            (Server, message),
+            (Server, other),
+            (Server, subscribed),
+            (Server, again),
+            (Client, GET),
+            (Server, again),
+            (Server, "$1\r\nv\r\n"),
+            (Client, "*1\r\n$11\r\nunsubscribe\r\n"),
+            (Server, message),
+            (Server, unsubscribed),
+        ],
+        &[
+            ("SUBSCRIBE", 1, 33, 30),
+            ("GET", 1, 20, 7),
+            ("UNSUBSCRIBE", 1, 22, 33),
+        ],
+    );
+}
+
+#[test]
 fn inline_commands_on_a_known_connection() {
     check(
         &[

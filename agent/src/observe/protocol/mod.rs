@@ -70,6 +70,7 @@ pub fn operation_of_key(code: u8, op: u64) -> Option<String> {
     match code {
         protocol::DNS => dns::name_of(op),
         protocol::MEMCACHED => memcached::name_of(op),
+        protocol::REDIS => redis::name_of(op),
         protocol::TLS => Some(tls::operation(op)),
         protocol::ZOOKEEPER => zookeeper::name_of(op),
         _ => None,

@@ -10,6 +10,7 @@ mod envoy;
 mod http;
 mod http2;
 mod kernel_ns;
+mod redis;
 mod replay;
 
 use std::{net::SocketAddr, thread, time::Duration};
@@ -55,6 +56,11 @@ pub const ALL: &[Scenario] = &[
         name: "http2",
         about: "h2load → nghttpd and nginx, 32 connections, ten streams on each",
         run: http2::run,
+    },
+    Scenario {
+        name: "redis",
+        about: "redis-benchmark → Redis, 50 connections, with and without pipelines",
+        run: redis::run,
     },
     Scenario {
         name: "chain",

@@ -1,7 +1,10 @@
 //! Redis: the command is the operation, the first word of an error its kind.
 
+mod commands;
+
 use weir_common::framing::redis::{MAX_COMMAND_BYTES, op_hash};
 
+pub use self::commands::name_of;
 use super::{Meaning, word};
 
 /// Reads a command and the error it met.

@@ -1,0 +1,99 @@
+//! Redis and its clients: every command is counted once, under its name, with its error, whatever
+//! shares its connection.
+
+use std::{net::SocketAddr, time::Duration};
+
+use weir_tests::{
+    agent::Agent,
+    deeds::{self, all_details, check_durations, expect, tally, tally_of},
+    gate::live,
+    netns::Namespace,
+    process::{Process, must},
+    scratch::Scratch,
+    server::{Place, redis::Redis},
+    wait_for,
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 6379);
+const SHOWN: &str = " → redis-server:6379 redis";
+
+#[test]
+fn commands_errors_pipelines_and_pushes_of_both_versions() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Redis::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    let done = deeds::read(&must(&mut server.client(Place::In(&host), "all")));
+    assert!(done.len() > 500, "{}", done.len());
+    let exchanges = tap.take(server.address.port(), done.len());
+    // Of a pipeline deeper than what is remembered the rest is counted, and only that.
+    let deep = exchanges.iter().filter(|e| e.operation == "_OTHER").count();
+    assert!((300..=2 * (200 - 16)).contains(&deep), "{deep}");
+    let mut seen = tally_of(&exchanges);
+    seen.remove(&("_OTHER".into(), "-".into()));
+    *seen.entry(("GET".into(), "-".into())).or_default() += deep as u64;
+    assert_eq!(seen, tally(&done));
+    let edges = agent.expect_calls(&[server.address.port()], done.len() as u64);
+    assert!(edges.iter().all(|edge| edge.arrow().ends_with(SHOWN)));
+    let failed = done.iter().filter(|deed| deed.error != "-").count() as u64;
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    check_durations(&exchanges, &done, &["SET", "PUBLISH"]);
+    for blocked in exchanges.iter().filter(|e| e.operation == "BLPOP") {
+        let waited = done.iter().filter(|deed| deed.operation == "BLPOP");
+        let near =
+            |waited: u64| (0.95..1.05).contains(&(blocked.duration_ns as f64 / waited as f64));
+        assert!(
+            waited.into_iter().any(|deed| near(deed.waited_ns)),
+            "{blocked:?}"
+        );
+    }
+}
+
+#[test]
+fn a_saturated_server_and_weir_count_alike() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let place = Place::In(&host);
+    let agent = Agent::start();
+    let server = Redis::start(place, SocketAddr::from(SERVER));
+    for pipeline in [1, 16] {
+        server.benchmark(place, 100_000, pipeline);
+    }
+    let executed = server.executed(place);
+    assert!(executed >= 400_000, "{executed}");
+    // With the question itself.
+    let edges = agent.expect_calls(&[server.address.port()], executed + 1);
+    let seen: u64 = edges.iter().map(|edge| edge.calls).sum();
+    assert_eq!(seen, executed + 1);
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 0);
+}
+
+#[test]
+fn connections_older_than_weir_are_taken_up() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let mut agent = Agent::prepare(all_details());
+    let server = Redis::start(Place::In(&host), SocketAddr::from(SERVER));
+    let folder = Scratch::new();
+    let go = folder.path().join("go");
+    let mut client = Process::start(server.client(Place::In(&host), "late").arg(&go));
+    wait_for("the client's connections", Duration::from_secs(20), || {
+        go.with_extension("ready").exists().then_some(())
+    });
+    agent.restart();
+    let tap = agent.tap();
+    folder.write("go", "");
+    let status = client.wait(Duration::from_secs(20));
+    assert!(status.success(), "{}", client.log());
+    let done = deeds::read(&client.log());
+    let exchanges = tap.take(server.address.port(), done.len());
+    assert_eq!(tally_of(&exchanges), tally(&done));
+    expect(&agent, server.address.port(), SHOWN, &done);
+}

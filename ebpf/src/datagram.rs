@@ -58,21 +58,22 @@ pub fn take(skb: *mut __sk_buff, ingress: bool) -> i32 {
     if call::begin(skb, &packet, ingress) == DROP {
         return DROP;
     }
-    read(skb, packet, ingress);
+    read(skb, &packet, ingress);
     PASS
 }
 
-#[inline(always)]
-fn read(skb: *mut __sk_buff, packet: Packet, ingress: bool) {
+/// A function of its own, so that its part of the stack does not lie under admission's.
+#[inline(never)]
+fn read(skb: *mut __sk_buff, packet: &Packet, ingress: bool) -> u32 {
     if packet.transport != transport::UDP || (packet.payload_len as usize) < HEADER_BYTES {
-        return;
+        return 0;
     }
     let Some(header) = header_of(skb, packet.payload_at) else {
-        return;
+        return 0;
     };
     let is_query = header.is_query();
     if !is_query && !header.is_answer() {
-        return;
+        return 0;
     }
     let mut seen = Seen {
         key: QueryKey {
@@ -92,17 +93,17 @@ fn read(skb: *mut __sk_buff, packet: Packet, ingress: bool) {
             },
             _pad: [0; 3],
         },
-        packet,
+        packet: *packet,
         header,
         local_addr: [0; 16],
     };
     if !note_addresses(skb, ingress, &mut seen) {
-        return;
+        return 0;
     }
     if is_query {
-        asked(skb, &seen);
+        asked(skb, &seen)
     } else {
-        answered(skb, &seen);
+        answered(skb, &seen)
     }
 }
 

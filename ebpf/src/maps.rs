@@ -101,13 +101,9 @@ pub static QUERY_PAIRS: LruHashMap<QueryPairKey, QueryKey> =
 #[map]
 pub static TOLD_ANSWERS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
 
-/// Readers of the protocols of frames for segments that come in, by protocol.
+/// Readers of the protocols of frames, by protocol.
 #[map]
-pub static INGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
-
-/// The same for segments that go out: programs of one array must be of one kind.
-#[map]
-pub static EGRESS_READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
+pub static READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
 
 /// Open streams of HTTP/2 connections that have more than their record holds.
 #[map]

@@ -21,6 +21,7 @@ pub mod tcp_flag {
 }
 
 /// What is needed of a TCP segment or UDP datagram.
+#[derive(Clone, Copy)]
 pub struct Packet {
     /// Where the payload begins in the skb.
     pub payload_at: u32,

@@ -23,14 +23,9 @@ use crate::{
 
 const PASS: i32 = 1;
 
-#[cgroup_skb(ingress)]
-pub fn weir_bodies_in(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, true)
-}
-
-#[cgroup_skb(egress)]
-pub fn weir_bodies_out(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, false)
+#[cgroup_skb]
+pub fn weir_r_bodies(ctx: SkBuffContext) -> i32 {
+    read(ctx.skb.skb, readers::is_ingress(ctx.skb.skb))
 }
 
 /// [`events()`] on the connection of an skb whose payload begins at `payload_at`.

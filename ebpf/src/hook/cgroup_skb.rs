@@ -38,12 +38,13 @@ pub(super) const RECORDED: u32 = 5;
 /// A connection is reported and folded into its edge at most this often, ns.
 const REPORT_EVERY_NS: u64 = 1_000_000_000;
 
-#[cgroup_skb(ingress)]
+// Neither answers more than pass and drop, so both are of one kind, and share their readers.
+#[cgroup_skb]
 pub fn weir_ingress(ctx: SkBuffContext) -> i32 {
     handle(ctx.skb.skb, true)
 }
 
-#[cgroup_skb(egress)]
+#[cgroup_skb]
 pub fn weir_egress(ctx: SkBuffContext) -> i32 {
     handle(ctx.skb.skb, false)
 }

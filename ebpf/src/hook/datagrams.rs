@@ -6,20 +6,16 @@ use aya_ebpf::{
 };
 use weir_common::datagram::QueryKey;
 
+use super::readers;
 use crate::{call::PASS, datagram};
 
-#[cgroup_skb(ingress)]
-pub fn weir_datagram_in(ctx: SkBuffContext) -> i32 {
-    datagram::take(ctx.skb.skb, true)
-}
-
-#[cgroup_skb(egress)]
-pub fn weir_datagram_out(ctx: SkBuffContext) -> i32 {
-    datagram::take(ctx.skb.skb, false)
+#[cgroup_skb]
+pub fn weir_r_datagram(ctx: SkBuffContext) -> i32 {
+    datagram::take(ctx.skb.skb, readers::is_ingress(ctx.skb.skb))
 }
 
 /// Gives up the query whose key the packet is made of. Never attached.
-#[cgroup_skb(ingress)]
+#[cgroup_skb]
 pub fn weir_sweep(ctx: SkBuffContext) -> i32 {
     let mut key = QueryKey::default();
     // SAFETY: the helper writes as many bytes as the key has, and any bytes are a key.

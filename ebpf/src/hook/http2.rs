@@ -14,6 +14,7 @@ use weir_common::{
     },
 };
 
+use super::readers::is_ingress;
 use crate::{
     emit::{copy_words, header, reserve, submit},
     exchange,
@@ -214,12 +215,7 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
     PASS
 }
 
-#[cgroup_skb(ingress)]
-pub fn weir_http2_in(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, true)
-}
-
-#[cgroup_skb(egress)]
-pub fn weir_http2_out(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, false)
+#[cgroup_skb]
+pub fn weir_r_http2(ctx: SkBuffContext) -> i32 {
+    read(ctx.skb.skb, is_ingress(ctx.skb.skb))
 }

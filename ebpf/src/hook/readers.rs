@@ -14,7 +14,7 @@ use weir_common::{
 };
 
 use crate::{
-    maps::{EGRESS_READERS, INGRESS_READERS},
+    maps::READERS,
     packet,
     storage::CONNECTIONS,
     walk::{Payload, STEPS, connection, full_socket, weir_missed, weir_record},
@@ -26,27 +26,35 @@ const PASS: i32 = 1;
 /// loopback makes (131,018 bytes) where a protocol passes over small frames by the window.
 const FRAME_STEPS: u32 = 2 * STEPS;
 
+/// What the first word of an skb's control block holds while its programs run: where it goes.
+mod way {
+    pub const IN: u32 = 1;
+    pub const OUT: u32 = 2;
+}
+
 /// Jumps to the reader of a protocol. Comes back only where this kernel did not take it.
+///
+/// One program reads both ways, so that the verifier takes each protocol once: programs of both
+/// attach types fit into one array if none of them needs its own type, as those do that answer more
+/// than pass and drop.
 #[inline(always)]
 pub fn hand_over(skb: *mut __sk_buff, protocol: u8, ingress: bool) {
-    let context = SkBuffContext::new(skb);
+    // SAFETY: the context outlives the program; the kernel keeps and restores what stood there.
+    unsafe { (*skb).cb[0] = if ingress { way::IN } else { way::OUT } };
     // SAFETY: the kernel checks the index.
-    unsafe {
-        if ingress {
-            let _ = INGRESS_READERS.tail_call(&context, protocol as u32);
-        } else {
-            let _ = EGRESS_READERS.tail_call(&context, protocol as u32);
-        }
-    }
+    let _ = unsafe { READERS.tail_call(&SkBuffContext::new(skb), protocol as u32) };
+}
+
+/// True if the skb of a reader comes in.
+#[inline(always)]
+pub fn is_ingress(skb: *mut __sk_buff) -> bool {
+    // SAFETY: the context outlives the program.
+    unsafe { core::ptr::read_volatile(&raw const (*skb).cb[0]) == way::IN }
 }
 
 /// Walks over the frames of a segment; `advance` takes one step.
 #[inline(always)]
-fn read(
-    skb: *mut __sk_buff,
-    ingress: bool,
-    advance: extern "C" fn(*mut __sk_buff, u32, u32) -> u32,
-) -> i32 {
+fn read(skb: *mut __sk_buff, advance: extern "C" fn(*mut __sk_buff, u32, u32) -> u32) -> i32 {
     let Some(packet) = packet::parse(skb) else {
         return PASS;
     };
@@ -58,7 +66,7 @@ fn read(
     };
     // SAFETY: the helper has no arguments.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    let is_request = ingress == (state.role == role::SERVER);
+    let is_request = is_ingress(skb) == (state.role == role::SERVER);
     let conversation = &mut state.conversation;
     if !conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
         return PASS;
@@ -81,10 +89,10 @@ fn read(
     PASS
 }
 
-/// Declares the two programs of a protocol and its step, a global function (see
+/// Declares the program of a protocol and its step, a global function (see
 /// [`super::cgroup_skb`]).
 macro_rules! reader {
-    ($step:ident, $ingress:ident, $egress:ident, $advance:expr) => {
+    ($step:ident, $program:ident, $advance:expr) => {
         /// One step over the frames of an skb.
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -99,69 +107,39 @@ macro_rules! reader {
             $advance(&mut state.conversation, is_request != 0, &mut payload)
         }
 
-        #[cgroup_skb(ingress)]
-        pub fn $ingress(ctx: SkBuffContext) -> i32 {
-            read(ctx.skb.skb, true, $step)
-        }
-
-        #[cgroup_skb(egress)]
-        pub fn $egress(ctx: SkBuffContext) -> i32 {
-            read(ctx.skb.skb, false, $step)
+        #[cgroup_skb]
+        pub fn $program(ctx: SkBuffContext) -> i32 {
+            read(ctx.skb.skb, $step)
         }
     };
 }
 
-reader!(
-    weir_dns,
-    weir_dns_in,
-    weir_dns_out,
-    frames::advance::<Dns, Payload>
-);
+reader!(weir_dns, weir_r_dns, frames::advance::<Dns, Payload>);
 reader!(
     weir_memcached,
-    weir_memcached_in,
-    weir_memcached_out,
+    weir_r_memcached,
     frames::advance::<Memcached, Payload>
 );
 reader!(
     weir_mongodb,
-    weir_mongodb_in,
-    weir_mongodb_out,
+    weir_r_mongodb,
     frames::advance::<MongoDb, Payload>
 );
-reader!(
-    weir_mysql,
-    weir_mysql_in,
-    weir_mysql_out,
-    frames::advance::<Mysql, Payload>
-);
+reader!(weir_mysql, weir_r_mysql, frames::advance::<Mysql, Payload>);
 reader!(
     weir_postgres,
-    weir_postgres_in,
-    weir_postgres_out,
+    weir_r_postgres,
     frames::advance::<Postgres, Payload>
 );
-reader!(
-    weir_tls,
-    weir_tls_in,
-    weir_tls_out,
-    frames::advance::<Tls, Payload>
-);
-reader!(
-    weir_redis,
-    weir_redis_in,
-    weir_redis_out,
-    frames::advance::<Redis, Payload>
-);
+reader!(weir_tls, weir_r_tls, frames::advance::<Tls, Payload>);
+reader!(weir_redis, weir_r_redis, frames::advance::<Redis, Payload>);
 reader!(
     weir_zookeeper,
-    weir_zookeeper_in,
-    weir_zookeeper_out,
+    weir_r_zookeeper,
     frames::advance::<ZooKeeper, Payload>
 );
 reader!(
     weir_websocket,
-    weir_websocket_in,
-    weir_websocket_out,
+    weir_r_websocket,
     websocket::advance::<Payload>
 );

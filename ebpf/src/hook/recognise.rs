@@ -17,14 +17,9 @@ use crate::{
 
 const PASS: i32 = 1;
 
-#[cgroup_skb(ingress)]
-pub fn weir_recognise_in(ctx: SkBuffContext) -> i32 {
-    look(ctx.skb.skb, true)
-}
-
-#[cgroup_skb(egress)]
-pub fn weir_recognise_out(ctx: SkBuffContext) -> i32 {
-    look(ctx.skb.skb, false)
+#[cgroup_skb]
+pub fn weir_r_recognise(ctx: SkBuffContext) -> i32 {
+    look(ctx.skb.skb, readers::is_ingress(ctx.skb.skb))
 }
 
 /// Looks at the bytes in the window that [`step::DETECT`] was answered for, and hands the segment

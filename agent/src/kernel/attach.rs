@@ -4,7 +4,7 @@ use std::{fs::File, os::fd::AsFd as _, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock,
         CgroupSockAddr, Program, SockOps, links::FdLink,
@@ -253,23 +253,6 @@ pub const HOOKS: &[Hook] = &[
         "quick clean-up after processes",
     ),
 ];
-
-/// Loads a hook's program into the kernel.
-pub fn load(hook: &Hook, ebpf: &mut Ebpf, btf: &Btf) -> Result<()> {
-    if let Kind::Reader(_) = hook.kind {
-        return readers::load(hook, ebpf);
-    }
-    let program = program(hook, ebpf)?;
-    match hook.kind {
-        Kind::SockOps => <&mut SockOps>::try_from(program)?.load()?,
-        Kind::Ingress | Kind::Egress | Kind::Run => <&mut CgroupSkb>::try_from(program)?.load()?,
-        Kind::SockAddr => <&mut CgroupSockAddr>::try_from(program)?.load()?,
-        Kind::Sock => <&mut CgroupSock>::try_from(program)?.load()?,
-        Kind::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf)?,
-        Kind::Reader(_) => {}
-    }
-    Ok(())
-}
 
 fn program<'a>(hook: &Hook, ebpf: &'a mut Ebpf) -> Result<&'a mut Program> {
     ebpf.program_mut(hook.program)

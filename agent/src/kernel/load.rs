@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tracing::debug;
 use weir_common::{ABI_VERSION, stable_hash};
@@ -12,6 +12,7 @@ use super::{
     bpffs::Pins,
     cgroup, feature,
     maps::{MAPS, Maps},
+    programs,
 };
 
 /// The kernel object that `cargo xtask build-ebpf` made.
@@ -118,8 +119,13 @@ fn load_fresh(options: &LoadOptions, cgroup: &std::path::Path, hash: u64) -> Res
     maps.set_ports(&options.ports)?;
     let mut hooks = Vec::new();
     let mut missing = Vec::new();
+    let mut loaded = programs::load_all(&mut ebpf, &btf);
     for hook in HOOKS {
-        match load_hook(hook, &mut ebpf, &btf, cgroup, &options.pins) {
+        let result = loaded
+            .remove(hook.name)
+            .unwrap_or_else(|| Err(anyhow!("the kernel object has no program {}", hook.program)));
+        let attach = |()| attach::attach(hook, &mut ebpf, cgroup, &options.pins);
+        match result.and_then(attach) {
             Ok(()) => hooks.push(hook.name.to_owned()),
             Err(error) => missing.push(format!(
                 "{}: {} ({}; needs Linux {})",
@@ -165,17 +171,6 @@ fn refusal(hook: &str, error: &str) -> String {
 
 /// How the lines begin that follow the verdict in the verifier's log.
 const STATISTICS: [&str; 3] = ["processed ", "verification time ", "stack depth "];
-
-fn load_hook(
-    hook: &Hook,
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    cgroup: &std::path::Path,
-    pins: &Pins,
-) -> Result<()> {
-    attach::load(hook, ebpf, btf)?;
-    attach::attach(hook, ebpf, cgroup, pins)
-}
 
 fn open_object(options: &LoadOptions) -> Result<Ebpf> {
     let running = feature::running()?;

@@ -5,7 +5,7 @@
 //! # Layout
 //! - [`feature`]: what this host offers; [`doctor`] tells the user
 //! - [`bpffs`], [`cgroup`]: where things are pinned and attached
-//! - [`attach`]: the table of hooks; [`load`]: from object to running programs
+//! - [`attach`]: the table of hooks; [`load`]: from object to running programs, by way of `programs`
 //! - [`maps`]: the maps as typed values; [`events`]: the ring buffer
 //! - [`room`]: all of it as the daemon's port
 //! - [`adopt`]: sockets older than weir; [`off`]: takes everything away
@@ -20,6 +20,7 @@ pub mod feature;
 pub mod load;
 pub mod maps;
 mod off;
+mod programs;
 mod readers;
 pub mod room;
 mod sys;

@@ -21,12 +21,6 @@ fn program<'a>(hook: &Hook, ebpf: &'a mut Ebpf) -> Result<&'a mut CgroupSkb> {
     Ok(program.try_into()?)
 }
 
-/// Loads a reader into the kernel.
-pub fn load(hook: &Hook, ebpf: &mut Ebpf) -> Result<()> {
-    program(hook, ebpf)?.load()?;
-    Ok(())
-}
-
 /// Puts a reader into the array, and pins it.
 pub fn attach(hook: &Hook, protocol: u8, ebpf: &mut Ebpf, pins: &Pins) -> Result<()> {
     let program = program(hook, ebpf)?;

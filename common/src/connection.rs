@@ -115,6 +115,9 @@ const _: () = {
         size_of::<Http2>(),
     ];
     assert!(storages[0] + storages[1] + storages[2] + 3 * 64 < OPTMEM_MAX_BYTES);
+    // Addresses are copied by words.
+    assert!(offset_of!(ConnectionState, local_addr) % 8 == 0);
+    assert!(offset_of!(ConnectionState, remote_addr) % 8 == 0);
     // Each direction begins a line.
     assert!(offset_of!(ConnectionState, conversation.request) == 56);
     assert!(offset_of!(ConnectionState, conversation.response) % 64 == 56);

@@ -8,6 +8,7 @@ use aya_ebpf::{
 use weir_common::{
     counter::Loss,
     event::{Control, Header},
+    flow::Addr,
 };
 
 use crate::{
@@ -88,6 +89,19 @@ pub fn copy_words<const N: usize>(from: &[u64; N], to: &mut [u64; N]) {
     while word < N {
         // SAFETY: a live, aligned word of `from`.
         to[word] = unsafe { core::ptr::read_volatile(&raw const from[word]) };
+        word += 1;
+    }
+}
+
+/// Copies an address by words, as [`copy_words`] does. Both lie at multiples of eight bytes.
+#[inline(always)]
+pub fn copy_addr(from: &Addr, to: &mut Addr) {
+    let from = from.as_ptr().cast::<u64>();
+    let to = to.as_mut_ptr().cast::<u64>();
+    let mut word = 0;
+    while word < 2 {
+        // SAFETY: words of both addresses, whose places are asserted where they are declared.
+        unsafe { to.add(word).write(from.add(word).read_volatile()) };
         word += 1;
     }
 }

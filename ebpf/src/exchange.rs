@@ -14,7 +14,7 @@ use weir_common::{
 
 use crate::{
     atomic,
-    emit::{control, copy_words, header, lost_on, reserve, submit},
+    emit::{control, copy_addr, copy_words, header, lost_on, reserve, submit},
     maps::{DRAWN, OPS, ZERO_OP},
 };
 
@@ -205,6 +205,11 @@ fn tell(
     let Some(mut entry) = reserve::<ExchangeRecord>() else {
         return;
     };
+    const {
+        use core::mem::offset_of;
+        assert!(offset_of!(ExchangeRecord, client_addr) % 8 == 0);
+        assert!(offset_of!(ExchangeRecord, server_addr) % 8 == 0);
+    }
     let finished = seen.finished;
     let is_server = state.role == role::SERVER;
     // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
@@ -222,16 +227,13 @@ fn tell(
     record.server_isn = state.server_isn;
     record.edge_id = state.edge_id;
     record.probability = probability;
-    record.client_addr = if is_server {
-        state.remote_addr
+    let (client_addr, server_addr) = if is_server {
+        (&state.remote_addr, &state.local_addr)
     } else {
-        state.local_addr
+        (&state.local_addr, &state.remote_addr)
     };
-    record.server_addr = if is_server {
-        state.local_addr
-    } else {
-        state.remote_addr
-    };
+    copy_addr(client_addr, &mut record.client_addr);
+    copy_addr(server_addr, &mut record.server_addr);
     record.client_port = if is_server {
         state.remote_port
     } else {

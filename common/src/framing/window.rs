@@ -269,6 +269,32 @@ pub(super) fn word_at(window: &Window, at: usize) -> u32 {
     (window.u64_at(at) as u32).swap_bytes()
 }
 
+/// `value & MASK`, so that the verifier sees it: the compiler moves a mask to where it can be left
+/// out, and verifiers before 6.12 lose a bound in a bitwise or.
+#[cfg(not(target_arch = "bpf"))]
+#[inline(always)]
+pub(in crate::framing) fn masked<const MASK: i32>(value: usize) -> usize {
+    value & MASK as usize
+}
+
+/// See the other one.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+#[expect(unsafe_code, reason = "the compiler would move the mask")]
+pub(in crate::framing) fn masked<const MASK: i32>(value: usize) -> usize {
+    let result: usize;
+    // SAFETY: a calculation on a register.
+    unsafe {
+        core::arch::asm!(
+            "{value} &= {mask}",
+            value = inout(reg) value => result,
+            mask = const MASK,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    result
+}
+
 /// A bit 7 of each byte of `word` that equals `byte`; exact for every byte.
 #[inline(always)]
 pub fn matches_byte(word: u64, byte: u8) -> u64 {

@@ -8,7 +8,7 @@
 //! Two tables say what to do with a byte. Without a branch, because the verifier explores every
 //! path through a loop: as branches this one would cost it a hundred times as much.
 
-use crate::{FNV_OFFSET, fnv1a_step};
+use crate::{FNV_OFFSET, fnv1a_step, framing::window::masked};
 
 /// What a byte is, in the low half of its entry in [`CLASSES`].
 mod class {
@@ -282,9 +282,15 @@ impl Walk {
     /// Takes a byte; answers what was hashed of it (bits 0–7), with what (bits 8–15), and whether
     /// anything was (bits 16–23).
     #[inline(always)]
+    #[expect(
+        unsafe_code,
+        reason = "a check that the compiler cannot leave out would stay in"
+    )]
     pub fn push(&mut self, byte: u8) -> u32 {
         let class = CLASSES[byte as usize] as u32;
-        let entry = ENTRIES[((self.place << 4 | (class & 15)) & 0x1ff) as usize];
+        let index = masked::<0x1ff>((self.place << 4 | (class & 15)) as usize);
+        // SAFETY: the table has as many entries as the mask lets through.
+        let entry = unsafe { *ENTRIES.get_unchecked(index) };
         self.place = entry & 0xff;
         let own = class >> 8 & entry >> 8 & 0xff;
         let mixed = entry >> 16 & 0xff;

@@ -38,6 +38,10 @@ pub struct OpValue {
     pub response_bytes: u64,
     /// Sum of durations, ns: first byte of the request to last byte of the response.
     pub duration_sum_ns: u64,
+    /// Exchanges whose queue time is known.
+    pub queued: u64,
+    /// Sum of their queue times, ns: first byte of the request until the application read it.
+    pub queue_sum_ns: u64,
     /// Monotonic time of the latest exchange, ns.
     pub last_seen_ns: u64,
     /// Not 0 once a detail record with a request head was sent: the operation has its name.

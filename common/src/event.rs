@@ -87,6 +87,8 @@ pub struct ExchangeRecord {
     pub request_offset: u64,
     /// Monotonic time of the request's first byte, ns.
     pub started_ns: u64,
+    /// From there until the application read that byte from the socket, ns; 0 = not known.
+    pub queue_ns: u64,
     /// Monotonic time of the response's first byte, ns; 0 if unanswered.
     pub responded_ns: u64,
     /// Monotonic time of the response's last byte, ns.
@@ -398,7 +400,7 @@ impl Control {
 
 const _: () = assert!(
     size_of::<ExchangeRecord>()
-        == 16 + 64 + 16 + 32 + 4 + 8 + 8 + 4 + 8 + HEAD_BYTES + 8 + ANSWER_BYTES + 8
+        == 16 + 72 + 16 + 32 + 4 + 8 + 8 + 4 + 8 + HEAD_BYTES + 8 + ANSWER_BYTES + 8
 );
 const _: () = assert!(size_of::<ConnectionRecord>() == 16 + 8 + 80 + 32 + 32 + 32 + 8 + 8);
 const _: () = assert!(size_of::<VerdictRecord>() == 16 + 40 + 32 + 8 + 2 + 6 + 8);

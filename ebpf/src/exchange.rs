@@ -102,6 +102,9 @@ pub fn count(edge_id: u32, seen: &Seen<'_>, duration_ns: u64) -> Option<&'static
         if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
             atomic::add_u32(bucket, 1);
         }
+        // Without a branch: what is not known adds nothing.
+        atomic::add(&mut value.queued, (finished.queue_ns != 0) as u64);
+        atomic::add(&mut value.queue_sum_ns, finished.queue_ns);
     } else {
         atomic::add(&mut value.untimed, 1);
         lost_on(edge_id, Loss::PipelineDepth as u32, 1);
@@ -219,6 +222,7 @@ fn tell(
     record.op = finished.op;
     record.request_offset = finished.offset;
     record.started_ns = finished.started_ns;
+    record.queue_ns = finished.queue_ns;
     record.responded_ns = finished.responded_ns;
     record.ended_ns = finished.ended_ns;
     record.request_bytes = finished.request_bytes;

@@ -125,6 +125,8 @@ fn tell(state: &QueryState, why: u8, probability: u32) {
     // apart.
     record.request_offset = finished.started_ns;
     record.started_ns = finished.started_ns;
+    // Datagrams are not followed to their reader.
+    record.queue_ns = 0;
     record.responded_ns = finished.responded_ns;
     record.ended_ns = finished.ended_ns;
     record.request_bytes = finished.request_bytes;

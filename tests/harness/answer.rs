@@ -46,6 +46,8 @@ pub struct Edge {
     pub errors: u64,
     /// Median duration, ns.
     pub p50_ns: Option<u64>,
+    /// Mean time until the server read its requests, ns.
+    pub queue_mean_ns: Option<u64>,
     /// Payload bytes client → server.
     pub bytes_out: u64,
     /// Payload bytes server → client.
@@ -107,6 +109,8 @@ pub struct Exchange {
     pub response_messages: Option<u32>,
     /// First request byte to last response byte.
     pub duration_ns: u64,
+    /// First request byte's arrival until the server's application read it.
+    pub queue_ns: Option<u64>,
     /// Of TLS alone.
     pub tls_handshake: Option<TlsHandshake>,
 }

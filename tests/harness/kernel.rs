@@ -20,6 +20,18 @@ pub fn cgroup2() -> PathBuf {
     PathBuf::from(place.expect("cgroup v2 is mounted"))
 }
 
+/// True if this kernel is of this release or a later one.
+///
+/// # Panics
+/// If it does not say which one it is.
+pub fn is_at_least(major: u32, minor: u32) -> bool {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    let running = number().zip(number()).expect("two numbers");
+    running >= (major, minor)
+}
+
 /// Loaded BPF programs: id → name.
 pub fn programs() -> BTreeMap<u64, String> {
     let text = must(Command::new("bpftool").args(["prog", "show", "-j"]));

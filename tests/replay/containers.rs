@@ -65,6 +65,7 @@ fn untimed(exchange: &Exchange) -> Exchange {
         started_unix_ns: 0,
         duration_ns: 0,
         time_to_first_byte_ns: None,
+        queue_ns: None,
         ..exchange.clone()
     }
 }

@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Port {
 
 #[cfg(test)]
 mod tests {
-    use weir_common::flow::protocol::{DATAGRAMS, WEBSOCKET};
+    use weir_common::flow::protocol::{DATAGRAMS, UNKNOWN, WEBSOCKET};
 
     use super::*;
     use crate::kernel::attach::{HOOKS, Kind};
@@ -103,9 +103,10 @@ mod tests {
     #[test]
     fn every_reader_can_be_asked_for() {
         for hook in HOOKS {
-            // Datagrams are read by what they are, WebSocket behind its upgrade, whatever their port.
+            // Datagrams are read by what they are, WebSocket behind its upgrade, whatever their port;
+            // unknown is what looks for evidence.
             if let Kind::Reader(code) = hook.kind
-                && ![DATAGRAMS, WEBSOCKET].contains(&code)
+                && ![DATAGRAMS, UNKNOWN, WEBSOCKET].contains(&code)
             {
                 assert!(READ.contains(&code), "{}", hook.name);
             }

@@ -82,6 +82,7 @@ pub fn exchange(number: u32) -> Exchange {
         verdict: "allow".into(),
         started_unix_ns: 0,
         time_to_first_byte_ns: None,
+        queue_ns: Some(250_000),
         client_workload: None,
         server_workload: None,
         server_port: 0,

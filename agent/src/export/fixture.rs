@@ -6,8 +6,8 @@ use weir_common::counter::bucket_of;
 
 use super::metrics::resource::tests::unit;
 use crate::observe::model::{
-    EdgeState, Endpoint, Exchange, Histogram, OperationCounts, OperationId, RouteSource, TcpCounts,
-    Workload, WorkloadKind,
+    EdgeState, Endpoint, Exchange, Histogram, OperationCounts, OperationId, QueueTimes,
+    RouteSource, TcpCounts, Workload, WorkloadKind,
 };
 
 /// `count` values of `ns`.
@@ -73,6 +73,10 @@ pub fn with_calls(mut edge: EdgeState, operation: &str, status: u16, calls: u64)
         request_bytes: 100 * calls,
         response_bytes: 1_000 * calls,
         duration: histogram(calls, 3_000_000),
+        queue: QueueTimes {
+            count: calls,
+            sum_ns: 500_000 * calls,
+        },
     };
     edge.operations.insert(id, counts);
     edge
@@ -108,6 +112,7 @@ pub fn exchange(status: Option<u16>) -> Exchange {
         verdict: "allow".into(),
         started_unix_ns: 1_500_000_000,
         time_to_first_byte_ns: Some(1_000_000),
+        queue_ns: Some(400_000),
         client_workload: edge.client_workload,
         server_workload: edge.server_workload,
         server_port: 8080,

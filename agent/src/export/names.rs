@@ -98,6 +98,7 @@ macro_rules! metrics {
 metrics! {
     HTTP_SERVER_DURATION = Workload, Kind::Seconds(SEMCONV_SECONDS), "http.server.request.duration", "http_server_request_duration_seconds", "s", "Duration of HTTP server requests, measured in the kernel.";
     HTTP_CLIENT_DURATION = Workload, Kind::Seconds(SEMCONV_SECONDS), "http.client.request.duration", "http_client_request_duration_seconds", "s", "Duration of HTTP client requests, measured in the kernel.";
+    SERVER_QUEUE = Workload, Kind::Seconds(&[]), "weir.server.queue.duration", "weir_server_queue_duration_seconds", "s", "Time that requests waited in the socket until the server's application read them: their number and sum.";
     GRAPH_REQUESTS = Observer, Kind::Counter, "traces_service_graph_request_total", "traces_service_graph_request", "", "Requests between two services, each counted once.";
     GRAPH_FAILED = Observer, Kind::Counter, "traces_service_graph_request_failed_total", "traces_service_graph_request_failed", "", "Failed requests (5xx or unanswered) between two services, each counted once.";
     GRAPH_SERVER_SECONDS = Observer, Kind::Seconds(GRAPH_SECONDS), "traces_service_graph_request_server_seconds", "traces_service_graph_request_server_seconds", "s", "Duration of requests between two services as the server saw them.";
@@ -201,6 +202,7 @@ pub mod attr {
     pub const OPERATION_SOURCE: &str = "weir.operation.source";
     pub const POLICY: &str = "weir.policy.name";
     pub const PROTOCOL: &str = "weir.protocol";
+    pub const QUEUE_TIME: &str = "weir.queue_time_ns";
     pub const REASON: &str = "weir.reason";
     pub const SAMPLE_PROBABILITY: &str = "weir.sample_probability";
     pub const TIME_TO_FIRST_BYTE: &str = "weir.time_to_first_byte_ns";

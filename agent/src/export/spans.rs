@@ -177,7 +177,7 @@ fn attributes_of(exchange: &Exchange, side: Side) -> Vec<KeyValue> {
     if let Some(handshake) = &exchange.tls_handshake {
         tls_attributes(handshake, exchange.error.is_none(), &mut attributes);
     }
-    own_attributes(exchange, &mut attributes);
+    own_attributes(exchange, side, &mut attributes);
     attributes
 }
 
@@ -248,7 +248,7 @@ fn peer_attributes(exchange: &Exchange, side: Side, attributes: &mut Vec<KeyValu
     }
 }
 
-fn own_attributes(exchange: &Exchange, attributes: &mut Vec<KeyValue>) {
+fn own_attributes(exchange: &Exchange, side: Side, attributes: &mut Vec<KeyValue>) {
     attributes.push(text(attr::OPERATION, &exchange.operation));
     if let Some(source) = exchange.route_source {
         attributes.push(text(attr::OPERATION_SOURCE, source.name()));
@@ -266,6 +266,11 @@ fn own_attributes(exchange: &Exchange, attributes: &mut Vec<KeyValue>) {
     if let Some(ns) = exchange.time_to_first_byte_ns {
         let ns = i64::try_from(ns).unwrap_or(i64::MAX);
         attributes.push(number(attr::TIME_TO_FIRST_BYTE, ns));
+    }
+    // It is a part of the server's time.
+    if let Some(ns) = exchange.queue_ns.filter(|_| side == Side::Server) {
+        let ns = i64::try_from(ns).unwrap_or(i64::MAX);
+        attributes.push(number(attr::QUEUE_TIME, ns));
     }
 }
 

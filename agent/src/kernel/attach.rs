@@ -15,6 +15,7 @@ use weir_common::flow::protocol;
 
 use super::{
     bpffs::Pins,
+    btf,
     feature::{Release, release},
     readers, sys,
 };
@@ -73,6 +74,9 @@ const fn hook(
 
 /// Name of the hook that gives up what was not answered in time.
 pub const SWEEP: &str = "dns_sweep";
+
+/// Name of the hook that sees what applications read.
+const RECV: &str = "recv";
 
 /// All hooks, in the order in which they are attached: owners are noted before connections are
 /// seen, and connections before their packets.
@@ -237,6 +241,13 @@ pub const HOOKS: &[Hook] = &[
         Kind::Reader(protocol::WEBSOCKET),
         release(5, 10),
         "exchanges of WebSocket",
+    ),
+    hook(
+        RECV,
+        "weir_recv",
+        Kind::Tracepoint("sock_recv_length"),
+        release(6, 3),
+        "queue times: how long requests wait until the server reads them",
     ),
     hook(
         "exec",

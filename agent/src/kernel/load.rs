@@ -10,7 +10,7 @@ use weir_common::{ABI_VERSION, stable_hash};
 use super::{
     attach::{self, HOOKS, Hook},
     bpffs::Pins,
-    cgroup, feature,
+    btf, cgroup, feature,
     maps::{MAPS, Maps},
     programs,
 };
@@ -176,6 +176,8 @@ fn open_object(options: &LoadOptions) -> Result<Ebpf> {
     let running = feature::running()?;
     let set_retval = u32::from(running >= feature::release(5, 18));
     let netns_cookie = u32::from(running >= feature::release(5, 15));
+    // Where it is not known, the program that asks is not loaded, see `attach::load`.
+    let copied_seq_at = btf::copied_seq().unwrap_or(0);
     let paths: Vec<(&str, PathBuf)> = MAPS
         .iter()
         .map(|name| (*name, options.pins.map(name)))
@@ -184,7 +186,8 @@ fn open_object(options: &LoadOptions) -> Result<Ebpf> {
     loader
         .allow_unsupported_maps()
         .override_global("HAS_SET_RETVAL", &set_retval, true)
-        .override_global("HAS_SOCKOPS_NETNS_COOKIE", &netns_cookie, true);
+        .override_global("HAS_SOCKOPS_NETNS_COOKIE", &netns_cookie, true)
+        .override_global("COPIED_SEQ_AT", &copied_seq_at, true);
     if let Some(bytes) = options.ring_bytes {
         loader.map_max_entries("EVENTS", bytes);
     }

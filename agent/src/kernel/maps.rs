@@ -483,6 +483,8 @@ fn sum<'a>(values: impl Iterator<Item = &'a OpValue>) -> OpValue {
         total.request_bytes += value.request_bytes;
         total.response_bytes += value.response_bytes;
         total.duration_sum_ns += value.duration_sum_ns;
+        total.queued += value.queued;
+        total.queue_sum_ns += value.queue_sum_ns;
         total.last_seen_ns = total.last_seen_ns.max(value.last_seen_ns);
         total.named |= value.named;
         for (bucket, count) in total.buckets.iter_mut().zip(value.buckets) {

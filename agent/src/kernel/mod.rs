@@ -4,6 +4,7 @@
 //!
 //! # Layout
 //! - [`feature`]: what this host offers; [`doctor`] tells the user
+//! - `btf`: where the running kernel's structures have their fields
 //! - [`bpffs`], [`cgroup`]: where things are pinned and attached
 //! - [`attach`]: the table of hooks; [`load`]: from object to running programs, by way of `programs`
 //! - [`maps`]: the maps as typed values; [`events`]: the ring buffer
@@ -13,6 +14,7 @@
 pub mod adopt;
 pub mod attach;
 pub mod bpffs;
+mod btf;
 pub mod cgroup;
 pub mod doctor;
 pub mod events;

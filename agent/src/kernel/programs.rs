@@ -15,7 +15,7 @@ use aya::{
     programs::{BtfTracePoint, CgroupSkb, CgroupSock, CgroupSockAddr, Program, SockOps},
 };
 
-use super::attach::{HOOKS, Hook, Kind};
+use super::attach::{HOOKS, Hook, Kind, RECV};
 
 /// What became of the program of each hook, by the hook's name. One that is not in the object is
 /// not among them.
@@ -59,6 +59,10 @@ fn is_long(hook: &Hook) -> bool {
 }
 
 fn load(hook: &Hook, program: &mut Program, btf: &Btf) -> Result<()> {
+    if hook.name == RECV {
+        // It reads a field whose place the loader has to know.
+        super::btf::copied_seq()?;
+    }
     match hook.kind {
         Kind::SockOps => <&mut SockOps>::try_from(program)?.load()?,
         Kind::Ingress | Kind::Egress | Kind::Reader(_) | Kind::Run => {

@@ -6,7 +6,7 @@ use super::{
     edges::{add_losses, completeness},
     exchange::is_error,
     model::{
-        Answer, EdgeItem, EdgeState, Endpoint, Filter, Histogram, ServiceItem, TcpItem,
+        Answer, EdgeItem, EdgeState, Endpoint, Filter, Histogram, QueueTimes, ServiceItem, TcpItem,
         WorkloadKind,
     },
 };
@@ -29,6 +29,7 @@ struct Selected {
     calls: u64,
     errors: u64,
     durations: Histogram,
+    queue: QueueTimes,
 }
 
 fn select(edge: &EdgeState, filter: &Filter) -> Selected {
@@ -36,12 +37,14 @@ fn select(edge: &EdgeState, filter: &Filter) -> Selected {
         calls: 0,
         errors: 0,
         durations: Histogram::default(),
+        queue: QueueTimes::default(),
     };
     for (id, counts) in &edge.operations {
         if filter.matches_status(id.status) {
             selected.calls += counts.calls;
             selected.errors += u64::from(is_error(id.status)) * counts.calls;
             selected.durations.merge(&counts.duration);
+            selected.queue.add(&counts.queue);
         }
     }
     selected
@@ -65,6 +68,7 @@ pub fn edge_item(edge: &EdgeState, filter: &Filter) -> Option<EdgeItem> {
         p50_ns: selected.durations.percentile(0.5),
         p95_ns: selected.durations.percentile(0.95),
         p99_ns: selected.durations.percentile(0.99),
+        queue_mean_ns: selected.queue.mean_ns(),
         bytes_out: edge.bytes_out,
         bytes_in: edge.bytes_in,
         connections: edge.tcp.open,

@@ -6,8 +6,29 @@ use weir_common::counter::Loss;
 
 use super::{
     exchange::is_error,
-    model::{EdgeState, Histogram, OperationCounts, OperationId, TcpCounts},
+    model::{EdgeState, Histogram, OperationCounts, OperationId, QueueTimes, TcpCounts},
 };
+
+impl QueueTimes {
+    /// Adds other times.
+    pub fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+    }
+
+    /// What was added since `earlier`.
+    pub fn delta(&self, earlier: &Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(earlier.count),
+            sum_ns: self.sum_ns.saturating_sub(earlier.sum_ns),
+        }
+    }
+
+    /// Their mean, ns; `None` if there are none.
+    pub fn mean_ns(&self) -> Option<u64> {
+        self.sum_ns.checked_div(self.count)
+    }
+}
 
 impl OperationCounts {
     /// Adds other counts.
@@ -16,6 +37,7 @@ impl OperationCounts {
         self.request_bytes += other.request_bytes;
         self.response_bytes += other.response_bytes;
         self.duration.merge(&other.duration);
+        self.queue.add(&other.queue);
     }
 
     /// What was added since `earlier`; everything if the counts fell.
@@ -28,6 +50,7 @@ impl OperationCounts {
             request_bytes: self.request_bytes.saturating_sub(earlier.request_bytes),
             response_bytes: self.response_bytes.saturating_sub(earlier.response_bytes),
             duration: self.duration.delta(&earlier.duration),
+            queue: self.queue.delta(&earlier.queue),
         }
     }
 }

@@ -92,6 +92,7 @@ pub fn exchange_of(
         verdict: "allow".into(),
         started_unix_ns,
         time_to_first_byte_ns: time_to_first_byte_ns(record),
+        queue_ns: (record.queue_ns != 0).then_some(record.queue_ns),
         client_workload: ends.client.workload.clone(),
         server_workload: ends.server.workload.clone(),
         server_port: record.server_port,
@@ -192,6 +193,7 @@ mod tests {
         let mut record = ExchangeRecord {
             op: op_hash(b"/users/42"),
             started_ns: 1_000,
+            queue_ns: 250,
             responded_ns: 1_400,
             ended_ns: 3_000,
             client_isn: 1,
@@ -244,6 +246,7 @@ mod tests {
         assert_eq!(exchange.error, None);
         assert_eq!(exchange.duration_ns, 2_000);
         assert_eq!(exchange.time_to_first_byte_ns, Some(400));
+        assert_eq!(exchange.queue_ns, Some(250));
         assert_eq!(exchange.started_unix_ns, 1_000_001_000);
         assert_eq!(
             exchange.trace_id.as_deref(),
@@ -309,9 +312,11 @@ mod tests {
     fn an_untimed_exchange_claims_no_duration() {
         let mut record = record("", 200);
         record.flags = exchange_flag::UNTIMED;
+        record.queue_ns = 0;
         let exchange = convert(&record);
         assert_eq!(exchange.duration_ns, 0);
         assert_eq!(exchange.time_to_first_byte_ns, None);
+        assert_eq!(exchange.queue_ns, None);
         assert_eq!(exchange.started_unix_ns, 1_000_003_000);
     }
 

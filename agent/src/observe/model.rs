@@ -92,6 +92,16 @@ impl Default for Histogram {
     }
 }
 
+/// How long requests waited in the socket until the server's application read them. Only of those
+/// of which it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueTimes {
+    /// Requests.
+    pub count: u64,
+    /// Sum of their times, ns.
+    pub sum_ns: u64,
+}
+
 /// Counts of one operation with one outcome on one edge, since the edge was first seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationCounts {
@@ -103,6 +113,9 @@ pub struct OperationCounts {
     pub response_bytes: u64,
     /// Durations.
     pub duration: Histogram,
+    /// Queue times.
+    #[serde(default)]
+    pub queue: QueueTimes,
 }
 
 /// Identifies an operation with its outcome on an edge.
@@ -272,6 +285,10 @@ pub struct Exchange {
     /// First response byte after the first request byte, ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_to_first_byte_ns: Option<u64>,
+    /// First request byte's arrival at the server's socket until its application read it, ns;
+    /// `None` if it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_ns: Option<u64>,
     /// Workload of the client when it is on this host.
     #[serde(skip)]
     pub client_workload: Option<Arc<Workload>>,
@@ -372,6 +389,10 @@ pub struct EdgeItem {
     pub p95_ns: Option<u64>,
     /// 99th percentile, ns.
     pub p99_ns: Option<u64>,
+    /// Mean time that requests waited in the socket until the server's application read them, ns;
+    /// absent when it is known of none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_mean_ns: Option<u64>,
     /// Payload bytes client → server.
     pub bytes_out: u64,
     /// Payload bytes server → client.

@@ -89,6 +89,7 @@ pub fn exchange(record: &ExchangeRecord, names: &mut OperationNames) -> Exchange
         started_unix_ns: started,
         time_to_first_byte_ns: (record.started_ns != 0 && record.responded_ns != 0)
             .then(|| record.responded_ns.saturating_sub(record.started_ns)),
+        queue_ns: (record.queue_ns != 0).then_some(record.queue_ns),
         client_workload: None,
         server_workload: None,
         server_port: record.server_port,

@@ -115,6 +115,7 @@ pub(super) fn record(
         op: finished.op,
         request_offset: finished.offset,
         started_ns: finished.started_ns,
+        queue_ns: finished.queue_ns,
         responded_ns: finished.responded_ns,
         ended_ns: finished.ended_ns,
         request_bytes: finished.request_bytes,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use weir_common::counter::BUCKETS;
 
 use crate::observe::model::{
-    EdgeState, Endpoint, Histogram, OperationCounts, OperationId, TcpCounts, Workload,
+    EdgeState, Endpoint, Histogram, OperationCounts, OperationId, QueueTimes, TcpCounts, Workload,
 };
 
 /// Largest value that is unpacked, bytes: a damaged length must not take all memory.
@@ -53,6 +53,9 @@ struct CountsRecord {
     req: u64,
     res: u64,
     d: HistogramRecord,
+    /// Queue times; records of older releases have none.
+    #[serde(default)]
+    q: QueueTimes,
 }
 
 /// Bucket counts as pairs of bucket and count, and the sum in ns.
@@ -127,6 +130,7 @@ impl From<&OperationCounts> for CountsRecord {
             req: counts.request_bytes,
             res: counts.response_bytes,
             d: (&counts.duration).into(),
+            q: counts.queue,
         }
     }
 }
@@ -138,6 +142,7 @@ impl From<CountsRecord> for OperationCounts {
             request_bytes: record.req,
             response_bytes: record.res,
             duration: record.d.into(),
+            queue: record.q,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::{fs, path::PathBuf};
 
 use super::*;
 use crate::observe::model::{
-    Endpoint, Histogram, OperationCounts, OperationId, RouteSource, TcpCounts, WorkloadKind,
+    Endpoint, Histogram, OperationCounts, OperationId, QueueTimes, RouteSource, TcpCounts,
+    WorkloadKind,
 };
 
 /// A folder that goes away with the test.
@@ -53,6 +54,10 @@ fn edge(client: &str, calls: u64, last_seen_seconds: u64) -> EdgeState {
         request_bytes: calls,
         response_bytes: calls * 2,
         duration,
+        queue: QueueTimes {
+            count: calls,
+            sum_ns: calls * 7,
+        },
     };
     EdgeState {
         client: end(client),

@@ -39,6 +39,7 @@ pub fn edge(client: &str, server: &str, rate: f64, errors: u64) -> EdgeItem {
         p50_ns: Some(1_200_000),
         p95_ns: Some(4_300_000),
         p99_ns: None,
+        queue_mean_ns: Some(40_000),
         bytes_out: 3_565_158,
         bytes_in: 900,
         connections: 3,

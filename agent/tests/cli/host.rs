@@ -54,6 +54,7 @@ fn edge(number: usize) -> EdgeItem {
         p50_ns: Some(1_000_000),
         p95_ns: None,
         p99_ns: None,
+        queue_mean_ns: None,
         bytes_out: 1,
         bytes_in: 2,
         connections: 1,

@@ -10,8 +10,8 @@ use weir::{
     control::api::{Answers, ExplainQuery, Explanation, PolicyFile, PolicyItem, Refusal, Status},
     observe::model::{
         Answer, EdgeItem, EdgeState, Endpoint, Exchange, Filter, FlowItem, Histogram,
-        OperationCounts, OperationId, RouteSource, ServiceItem, TcpCounts, TcpItem, VerdictItem,
-        Workload, WorkloadKind,
+        OperationCounts, OperationId, QueueTimes, RouteSource, ServiceItem, TcpCounts, TcpItem,
+        VerdictItem, Workload, WorkloadKind,
     },
 };
 use weir_common::counter::bucket_of;
@@ -93,6 +93,10 @@ pub fn edge(client: &str, server: &str, port: u16, ok: u64, failed: u64) -> Edge
             request_bytes: calls * 100,
             response_bytes: calls * 1_000,
             duration: durations(calls, ns),
+            queue: QueueTimes {
+                count: calls,
+                sum_ns: calls * ns / 10,
+            },
         };
         if calls > 0 {
             operations.insert(id, counts);
@@ -164,6 +168,7 @@ pub fn exchange(number: u64) -> Exchange {
         verdict: "allow".into(),
         started_unix_ns: now_ns(),
         time_to_first_byte_ns: None,
+        queue_ns: None,
         client_workload: edge.client_workload,
         server_workload: edge.server_workload,
         server_port: 8080,

@@ -6,6 +6,7 @@ use super::{
     detect::is_framed,
     http1::events::skip_events,
     postgres,
+    reads::queue_ns,
     stream::{Direction, Segment, head_flag, phase},
     tls, websocket,
 };
@@ -38,6 +39,8 @@ pub struct Pending {
     pub ordinal: u64,
     /// Monotonic time of its first byte, ns.
     pub started_ns: u64,
+    /// Monotonic time at which the application read its first byte, ns; 0 = not known.
+    pub read_ns: u64,
     /// Operation key.
     pub op: u64,
     /// Stream offset of its first byte.
@@ -126,6 +129,9 @@ pub struct Finished {
     pub offset: u64,
     /// Monotonic time of the request's first byte, ns; 0 = not remembered.
     pub started_ns: u64,
+    /// How long the request waited in the socket until the application read its first byte, ns;
+    /// 0 = not known.
+    pub queue_ns: u64,
     /// Monotonic time of the response's first byte, ns.
     pub responded_ns: u64,
     /// Monotonic time of the response's last byte, ns.
@@ -354,6 +360,7 @@ impl Conversation {
             // Field by field: the padding of a whole value would be blanked by a call.
             pending.ordinal = ordinal;
             pending.started_ns = direction.message_started_ns;
+            pending.read_ns = direction.message_read_ns;
             pending.op = direction.op;
             pending.offset = direction.message_start;
             pending.bytes = direction.next.wrapping_sub(direction.message_start);
@@ -545,6 +552,11 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.op = if known { pending.op } else { 0 };
     finished.offset = if known { pending.offset } else { 0 };
     finished.started_ns = if known { pending.started_ns } else { 0 };
+    finished.queue_ns = if known {
+        queue_ns(pending.started_ns, pending.read_ns)
+    } else {
+        0
+    };
     finished.request_bytes = if known { pending.bytes } else { 0 };
     finished.method = if known { pending.method } else { 0 };
     conversation.response.counted = 0;

@@ -271,6 +271,7 @@ fn go_on(conversation: &mut Conversation, is_request: bool, start: u64, from: us
         direction.head_flags |= head_flag::IN_MESSAGE;
         direction.message_start = start;
         direction.message_started_ns = direction.segment.time_ns;
+        direction.message_read_ns = 0;
         if is_request {
             note_head(conversation, from, to);
         } else {

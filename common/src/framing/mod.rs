@@ -26,6 +26,7 @@ pub mod mysql;
 pub mod operation;
 mod pairing;
 pub mod postgres;
+mod reads;
 pub mod redis;
 pub mod sql;
 pub mod stream;

@@ -80,7 +80,7 @@ fn bring_forward(conversation: &mut Conversation, place: usize) {
             )+
         };
     }
-    swap!(started_ns op offset bytes method id);
+    swap!(started_ns read_ns op offset bytes method id);
     pending[a].ordinal = if other_known { front } else { 0 };
     pending[b].ordinal = if front_known { other } else { 0 };
     if conversation.head_ordinal == front {

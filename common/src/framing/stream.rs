@@ -72,6 +72,8 @@ pub struct Direction {
     pub message_start: u64,
     /// Monotonic time of the current message's first byte, ns.
     pub message_started_ns: u64,
+    /// Monotonic time at which the application read it, ns; 0 = not yet, or not known.
+    pub message_read_ns: u64,
     /// Declared body length of the current message, or size of the current chunk.
     pub content_length: u64,
     /// Window position behind what the latest scan read.
@@ -115,7 +117,7 @@ pub struct Direction {
     /// What is known of the event under way, see [`super::http1::events`].
     pub in_event: u16,
     /// Explicit padding.
-    pub _pad: [u32; 7],
+    pub _pad: [u32; 5],
     /// Bytes under the reader.
     pub window: Window,
 }

@@ -5,5 +5,6 @@ mod heads;
 mod hostile;
 mod order;
 mod property;
+mod reads;
 mod talk;
 mod valid;

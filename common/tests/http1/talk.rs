@@ -122,6 +122,14 @@ impl Talk {
         self.segment(side, at, bytes, bytes.len() as u32);
     }
 
+    /// The server's application reads the client's bytes from one place to another.
+    pub fn read(&mut self, from: u64, to: u64) {
+        self.time_ns += 10;
+        let seq = CLIENT_ISN.wrapping_add(1).wrapping_add(to as u32);
+        let len = (to - from) as u32;
+        self.conversation.was_read(seq, len, self.time_ns);
+    }
+
     fn segment(&mut self, side: Side, at: u64, bytes: &[u8], len: u32) {
         self.time_ns += 1;
         let isn = [CLIENT_ISN, SERVER_ISN][side as usize];

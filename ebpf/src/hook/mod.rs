@@ -9,5 +9,6 @@ pub mod datagrams;
 pub mod http2;
 pub mod readers;
 pub mod recognise;
+pub mod recv;
 pub mod sched;
 pub mod sockops;

@@ -6,6 +6,7 @@ pub mod dnsmasq;
 pub mod eureka;
 pub mod grpc;
 pub mod h2load;
+pub mod late;
 pub mod memcached;
 pub mod mongodb;
 pub mod mysql;

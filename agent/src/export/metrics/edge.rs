@@ -14,7 +14,8 @@ use crate::{
     export::names::{self, MetricName, UNKNOWN_CLIENT, attr},
     observe::{
         model::{
-            EdgeState, Endpoint, Histogram, OperationCounts, OperationId, RouteSource, WorkloadKind,
+            EdgeState, Endpoint, Histogram, OperationCounts, OperationId, QueueTimes, RouteSource,
+            WorkloadKind,
         },
         operations::{WATCH, path_in},
     },
@@ -213,7 +214,11 @@ impl Writer<'_> {
             };
             let durations = Durations::fold(&counts.duration, name.bounds());
             let attributes = http_attributes(self.edge, side, id);
+            let resource = resource.clone();
             self.add(name, resource, attributes, Sample::Seconds(durations));
+        }
+        if side == Side::Server && counts.queue.count != 0 {
+            self.queue(&resource, id, &counts.queue);
         }
         let failed = failure(id.status, side).is_some();
         let status = ["STATUS_CODE_UNSET", "STATUS_CODE_ERROR"][usize::from(failed)];
@@ -229,6 +234,17 @@ impl Writer<'_> {
         let name = &names::SPANMETRICS_LATENCY;
         let durations = Sample::Seconds(Durations::fold(&counts.duration, name.bounds()));
         self.add(name, self.agent.clone(), attributes, durations);
+    }
+
+    fn queue(&mut self, resource: &Resource, id: &OperationId, times: &QueueTimes) {
+        let mut attributes = self.place();
+        attributes.push((attr::OPERATION, id.operation.as_str().into()));
+        let durations = Durations {
+            counts: vec![times.count],
+            sum_ns: times.sum_ns,
+        };
+        let sample = Sample::Seconds(durations);
+        self.add(&names::SERVER_QUEUE, resource.clone(), attributes, sample);
     }
 
     /// True for requests of HTTP; the connections that some of them upgraded are of the same edge.

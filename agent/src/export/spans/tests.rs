@@ -51,6 +51,11 @@ fn both_ends_name_each_other() {
         server.end_time_unix_nano - server.start_time_unix_nano,
         2_000_000
     );
+    let queue = |span| attribute(span, "weir.queue_time_ns");
+    assert_eq!(
+        (queue(client), queue(server)),
+        (None, Some("400000".into()))
+    );
 }
 
 #[test]

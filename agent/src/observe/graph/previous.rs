@@ -9,7 +9,7 @@ use weir_common::{
     flow::protocol,
 };
 
-use crate::observe::model::{Histogram, OperationCounts};
+use crate::observe::model::{Histogram, OperationCounts, QueueTimes};
 
 /// What was added to a counter.
 pub(super) fn since(now: u64, before: u64) -> u64 {
@@ -74,6 +74,7 @@ pub(super) struct OpBefore {
     request_bytes: u64,
     response_bytes: u64,
     duration_sum_ns: u64,
+    queue: QueueTimes,
     buckets: Sparse,
 }
 
@@ -84,6 +85,7 @@ pub(super) struct OpDelta {
     request_bytes: u64,
     response_bytes: u64,
     duration_sum_ns: u64,
+    queue: QueueTimes,
     buckets: Sparse,
 }
 
@@ -104,6 +106,10 @@ impl OpBefore {
             request_bytes: since(now.request_bytes, self.request_bytes),
             response_bytes: since(now.response_bytes, self.response_bytes),
             duration_sum_ns: since(now.duration_sum_ns, self.duration_sum_ns),
+            queue: QueueTimes {
+                count: since(now.queued, self.queue.count),
+                sum_ns: since(now.queue_sum_ns, self.queue.sum_ns),
+            },
             buckets: buckets.since(&self.buckets),
         };
         *self = Self {
@@ -111,6 +117,10 @@ impl OpBefore {
             request_bytes: now.request_bytes,
             response_bytes: now.response_bytes,
             duration_sum_ns: now.duration_sum_ns,
+            queue: QueueTimes {
+                count: now.queued,
+                sum_ns: now.queue_sum_ns,
+            },
             buckets,
         };
         delta
@@ -124,6 +134,7 @@ impl OpDelta {
         counts.request_bytes += self.request_bytes;
         counts.response_bytes += self.response_bytes;
         self.add_durations(&mut counts.duration);
+        counts.queue.add(&self.queue);
     }
 
     /// Adds its durations to a histogram.

@@ -47,8 +47,8 @@ cron    db        http      8080     0/s   1000          0  1.2ms  4.3ms    -   
 ",
     );
     check(&items[..1], true, "
-CLIENT  SERVER    PROTOCOL  PORT    RATE  CALLS     ERRORS    P50    P95  P99      OUT     IN  CONNS  TLS  DESTINATION  COMPLETE  CLIENT-INSTANCE  SERVER-INSTANCE  SERVER-ADDR    SEEN
-web     shop/api  http      8080  12.3/s   1000  3 (0.3 %)  1.2ms  4.3ms    -  3.4 MiB  900 B      3  no   -              99.2 %  web.service      api.service      10.0.0.2:8080    5s
+CLIENT  SERVER    PROTOCOL  PORT    RATE  CALLS     ERRORS    P50    P95  P99   QUEUE      OUT     IN  CONNS  TLS  DESTINATION  COMPLETE  CLIENT-INSTANCE  SERVER-INSTANCE  SERVER-ADDR    SEEN
+web     shop/api  http      8080  12.3/s   1000  3 (0.3 %)  1.2ms  4.3ms    -  40.0µs  3.4 MiB  900 B      3  no   -              99.2 %  web.service      api.service      10.0.0.2:8080    5s
 ");
 }
 
@@ -83,8 +83,8 @@ TIME                      CLIENT  SERVER        STATUS  DURATION  OPERATION
 ",
     );
     check(&[wire::exchange(0)], true, "
-TIME                      CLIENT  SERVER    PROTOCOL  STATUS  DURATION  FIRST-BYTE  REQUEST  RESPONSE  MESSAGES  VERDICT  TRACE  OPERATION     PATH
-2023-11-14T22:13:20.000Z  web     shop/api  http         200     1.2ms           -    120 B   3.3 KiB         -  allow    -      GET /users/*  /users/0
+TIME                      CLIENT  SERVER    PROTOCOL  STATUS  DURATION  FIRST-BYTE  QUEUE  REQUEST  RESPONSE  MESSAGES  VERDICT  TRACE  OPERATION     PATH
+2023-11-14T22:13:20.000Z  web     shop/api  http         200     1.2ms           -  250µs    120 B   3.3 KiB         -  allow    -      GET /users/*  /users/0
 ");
 }
 

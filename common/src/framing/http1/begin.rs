@@ -73,6 +73,7 @@ pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: 
     if direction.phase == phase::START_LINE && direction.carry_len == 0 {
         direction.message_start = direction.next;
         direction.message_started_ns = segment.time_ns;
+        direction.message_read_ns = 0;
         direction.head_flags = 0;
         direction.content_length = 0;
     }

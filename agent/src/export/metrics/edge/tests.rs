@@ -91,6 +91,11 @@ fn a_local_pair_is_counted_once_and_seen_from_both_sides() {
             "web{http.response.status_code=404,error.type=404,weir.measured_at=server,service.peer.name=api} 10",
         ],
     );
+    check(
+        "weir.server.queue.duration",
+        &[attr::PROTOCOL, attr::SERVER_PORT, attr::OPERATION],
+        &["api{weir.protocol=http,server.port=8080,weir.operation=GET /users/*} 100"],
+    );
     let spans = [
         attr::SERVICE,
         attr::SPAN_NAME,

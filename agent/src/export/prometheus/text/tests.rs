@@ -37,6 +37,11 @@ fn measures() -> Measures {
         Some("x"),
         Sample::Seconds(durations),
     );
+    let queue = Durations {
+        counts: vec![4],
+        sum_ns: 1_500_000_000,
+    };
+    add(&names::SERVER_QUEUE, &agent, None, Sample::Seconds(queue));
     measures
 }
 
@@ -66,6 +71,8 @@ fn prometheus_text_has_suffixed_counters_and_cumulative_buckets() {
             r#"http_server_request_duration_seconds_bucket{service_name="weir",service_instance_id="weir@node-1",service_peer_name="x",le="+Inf"} 105"#,
             r#"http_server_request_duration_seconds_count{service_name="weir",service_instance_id="weir@node-1",service_peer_name="x"} 105"#,
             r#"http_server_request_duration_seconds_sum{service_name="weir",service_instance_id="weir@node-1",service_peer_name="x"} 2.5"#,
+            r#"weir_server_queue_duration_seconds_bucket{service_name="weir",service_instance_id="weir@node-1",le="+Inf"} 4"#,
+            r#"weir_server_queue_duration_seconds_sum{service_name="weir",service_instance_id="weir@node-1"} 1.5"#,
         ],
     );
     assert!(!render(&measures(), Format::Prometheus).contains("# EOF"));

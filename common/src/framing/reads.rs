@@ -1,0 +1,60 @@
+//! When a server's application read its requests from the socket.
+
+use super::conversation::{Conversation, MAX_PENDING};
+
+impl Conversation {
+    /// The application read the `len` bytes before sequence number `seq`: the requests that begin
+    /// in them waited until now.
+    ///
+    /// Bytes that it took in another way (splice, a mapping of pages, the kernel's own readers) are
+    /// in no such read, so requests that begin in those stay without a time.
+    #[inline(always)]
+    pub fn was_read(&mut self, seq: u32, len: u32, time_ns: u64) {
+        if self.opaque != 0 || self.request.anchored == 0 {
+            return;
+        }
+        let Some(to) = self.request.offset_of(seq) else {
+            return;
+        };
+        // A FIN that was read with them has a sequence number, too, and stands behind all bytes.
+        let to = to.min(self.request.highest);
+        let from = to.saturating_sub(len as u64);
+        self.read_begun(from, to, time_ns);
+        let mut i = 0;
+        while i < MAX_PENDING {
+            let ordinal = self.answered.wrapping_add(i as u64 + 1);
+            if ordinal > self.asked {
+                break;
+            }
+            let pending = self.pending_mut(ordinal);
+            if pending.ordinal == ordinal && pending.offset >= from && pending.offset < to {
+                pending.read_ns = time_ns;
+            }
+            i += 1;
+        }
+    }
+
+    /// The same for the request whose head is not complete, and which does not wait yet.
+    #[inline(always)]
+    fn read_begun(&mut self, from: u64, to: u64, time_ns: u64) {
+        let request = &mut self.request;
+        let start = request.message_start;
+        if start < from || start >= to {
+            return;
+        }
+        request.message_read_ns = time_ns;
+        if request.message_start != start {
+            // Another CPU has just begun the next request, which is not meant.
+            request.message_read_ns = 0;
+        }
+    }
+}
+
+/// How long a request waited until the application read its first byte, ns; 0 = not known.
+#[inline(always)]
+pub(in crate::framing) fn queue_ns(started_ns: u64, read_ns: u64) -> u64 {
+    if started_ns == 0 {
+        return 0;
+    }
+    read_ns.saturating_sub(started_ns)
+}

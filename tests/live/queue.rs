@@ -162,6 +162,45 @@ fn pipelined_requests() {
     scene.check_mean(&told);
 }
 
+/// A frame of HTTP/2 with one byte of flags.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).expect("a short payload");
+    let mut bytes = vec![0, 0, len, kind, flags, 0, 0, 0, stream];
+    bytes.extend(payload);
+    bytes
+}
+
+#[test]
+fn streams_of_http2() {
+    const HEADERS: u8 = 1;
+    const END_STREAM_AND_HEADERS: u8 = 5;
+    // `GET http /` out of the static table.
+    const GET: [u8; 3] = [0x82, 0x86, 0x84];
+    if !live() {
+        return;
+    }
+    let scene = Scene::new("recv,recvmsg", LATE, NO_TIME);
+    let told = scene.play(|address| {
+        let mut client = Client::connect(address);
+        client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        client.send(frame(4, 0, 0, &[]));
+        client.exactly(9);
+        let mut times = Vec::new();
+        for streams in [[1, 3, 5], [7, 9, 11]] {
+            times.extend([now_ns(); 3]);
+            let ask = |stream| frame(HEADERS, END_STREAM_AND_HEADERS, stream, &GET);
+            client.send(streams.map(ask).concat());
+            client.exactly(3 * 10);
+        }
+        times
+    });
+    assert!(told.iter().all(|(e, _)| e.protocol == "http2"), "{told:#?}");
+    if scene.knows(&told) {
+        check_late(&told);
+    }
+    scene.check_mean(&told);
+}
+
 #[test]
 fn one_thread_with_two_connections() {
     if !live() {

@@ -1,4 +1,4 @@
-"""An HTTP server of one thread that may be late: `late_server.py LISTEN HOW BEFORE_MS AFTER_MS`.
+"""A server of one thread for HTTP/1 and HTTP/2 that may be late: `late_server.py LISTEN HOW BEFORE_MS AFTER_MS`.
 
 It serves whichever connection has something to read, BEFORE_MS later, and works AFTER_MS on what it
 read. HOW it reads: a call's name, `peek` (looks at the bytes before it waits), `splice`, or several of
@@ -15,6 +15,10 @@ import time
 END = b"\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SIZE = 65536
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+HEADERS = 1
 
 
 def splice(connection):
@@ -48,6 +52,7 @@ class Peer:
         self.bytes = b""
         self.began = 0
         self.turns = 0
+        self.is_http2 = False
 
     def serve(self, how, before, after):
         """Reads once; False at the end of the connection."""
@@ -63,14 +68,31 @@ class Peer:
         if not self.bytes:
             self.began = now
         self.bytes += new
-        while END in self.bytes:
-            self.bytes = self.bytes.partition(END)[2]
+        while answer := self.answer():
             time.sleep(after)
             print(self.began, flush=True)
-            self.connection.sendall(ANSWER)
+            self.connection.sendall(answer)
             self.began = now
             self.turns += 1
         return True
+
+    def answer(self):
+        """Takes a request off the bytes, if there is a whole one."""
+        if self.bytes.startswith(PREFACE):
+            self.bytes = self.bytes.removeprefix(PREFACE)
+            self.connection.sendall(SETTINGS)
+            self.is_http2 = True
+        if not self.is_http2:
+            _, end, rest = self.bytes.partition(END)
+            self.bytes = rest if end else self.bytes
+            return end and ANSWER
+        while len(self.bytes) >= 9:
+            end = 9 + int.from_bytes(self.bytes[:3], "big")
+            frame, self.bytes = self.bytes[:end], self.bytes[end:]
+            if frame[3] == HEADERS:
+                # The same stream ends with `:status: 200`.
+                return bytes([0, 0, 1, HEADERS, 5]) + frame[5:9] + b"\x88"
+        return b""
 
 
 def main():

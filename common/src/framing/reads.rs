@@ -3,22 +3,26 @@
 use super::conversation::{Conversation, MAX_PENDING};
 
 impl Conversation {
-    /// The application read the `len` bytes before sequence number `seq`: the requests that begin
-    /// in them waited until now.
-    ///
-    /// Bytes that it took in another way (splice, a mapping of pages, the kernel's own readers) are
-    /// in no such read, so requests that begin in those stay without a time.
+    /// Where in the client's stream the `len` bytes before sequence number `seq` stand, from the
+    /// first one to behind the last one; `None` if they can be in no request.
     #[inline(always)]
-    pub fn was_read(&mut self, seq: u32, len: u32, time_ns: u64) {
+    pub fn taken(&self, seq: u32, len: u32) -> Option<(u64, u64)> {
         if self.opaque != 0 || self.request.anchored == 0 {
-            return;
+            return None;
         }
-        let Some(to) = self.request.offset_of(seq) else {
-            return;
-        };
+        let to = self.request.offset_of(seq)?;
         // A FIN that was read with them has a sequence number, too, and stands behind all bytes.
         let to = to.min(self.request.highest);
-        let from = to.saturating_sub(len as u64);
+        Some((to.saturating_sub(len as u64), to))
+    }
+
+    /// The application read the bytes from one offset to another in one call: the requests that
+    /// begin in them waited until now.
+    ///
+    /// Bytes that it took in another way (splice, a mapping of pages, the kernel's own readers) are
+    /// in no such call, so requests that begin in those stay without a time.
+    #[inline(always)]
+    pub fn was_read(&mut self, from: u64, to: u64, time_ns: u64) {
         self.read_begun(from, to, time_ns);
         let mut i = 0;
         while i < MAX_PENDING {

@@ -127,7 +127,14 @@ impl Talk {
         self.time_ns += 10;
         let seq = CLIENT_ISN.wrapping_add(1).wrapping_add(to as u32);
         let len = (to - from) as u32;
-        self.conversation.was_read(seq, len, self.time_ns);
+        let Some((from, to)) = self.conversation.taken(seq, len) else {
+            return;
+        };
+        if self.conversation.protocol == protocol::HTTP2 {
+            self.http2.was_read(from, to, self.time_ns);
+        } else {
+            self.conversation.was_read(from, to, self.time_ns);
+        }
     }
 
     fn segment(&mut self, side: Side, at: u64, bytes: &[u8], len: u32) {

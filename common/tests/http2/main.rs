@@ -6,6 +6,7 @@ mod talk;
 
 mod blocks;
 mod frames;
+mod reads;
 
 use talk::{Client, Server, Side, Talk};
 use weir_common::{

@@ -7,9 +7,15 @@ use aya_ebpf::{
     bindings::bpf_sock, helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use weir_common::{connection::flag, flow::role};
+use weir_common::{
+    connection::flag,
+    flow::{protocol, role},
+};
 
-use crate::{emit::now, storage::CONNECTIONS};
+use crate::{
+    emit::now,
+    storage::{CONNECTIONS, HTTP2},
+};
 
 /// Flags of calls that take nothing off the stream: `MSG_OOB`, `MSG_PEEK`, `MSG_ERRQUEUE`.
 const TAKES_NOTHING: u32 = 0x1 | 0x2 | 0x2000;
@@ -36,7 +42,14 @@ pub fn weir_recv(ctx: BtfTracePointContext) -> i32 {
     let Some(seq) = copied_seq(socket) else {
         return 0;
     };
-    state.conversation.was_read(seq, taken as u32, now());
+    let Some((from, to)) = state.conversation.taken(seq, taken as u32) else {
+        return 0;
+    };
+    if state.conversation.protocol != protocol::HTTP2 {
+        state.conversation.was_read(from, to, now());
+    } else if let Some(http2) = HTTP2.get(socket) {
+        http2.was_read(from, to, now());
+    }
     0
 }
 

@@ -139,6 +139,7 @@ fn begin_stream<S: Spill>(
         slot.grpc_status = 0;
         slot.method = method as u8;
         slot.flags = grpc as u8 * stream_flag::GRPC;
+        slot.queue = 0;
         slot.id = id;
     } else {
         http2.spilt += 1;
@@ -154,7 +155,8 @@ fn begin_stream<S: Spill>(
             grpc_status: 0,
             method: method as u8,
             flags: grpc as u8 * stream_flag::GRPC,
-            _pad: [0; 7],
+            _pad: [0; 3],
+            queue: 0,
         });
     }
     if missed {
@@ -202,6 +204,7 @@ pub(super) fn end_stream<S: Spill>(
     finished.op = stream.op;
     finished.offset = stream.offset;
     finished.started_ns = stream.started_ns;
+    finished.queue_ns = stream.queue_ns();
     finished.responded_ns = stream.responded_ns;
     finished.ended_ns = time_ns;
     finished.request_bytes = stream.request_bytes;

@@ -18,6 +18,7 @@ mod block;
 mod exchange;
 mod frame;
 mod huffman;
+mod reads;
 mod repeat;
 mod stream;
 mod table;
@@ -167,6 +168,10 @@ pub struct Http2 {
     pub before: u64,
     /// Operation key that the path belongs to, once its block is complete.
     pub path_op: u64,
+    /// Stream from which on the application has read none.
+    pub unread: u32,
+    /// Explicit padding.
+    pub _pad: u32,
 }
 
 impl Http2 {

@@ -47,7 +47,9 @@ pub struct Stream {
     /// Bits of [`stream_flag`].
     pub flags: u8,
     /// Explicit padding.
-    pub _pad: [u8; 7],
+    pub _pad: [u8; 3],
+    /// See [`Stream::queue_ns`]; 0 = not known.
+    pub queue: u32,
 }
 
 const _: () = assert!(size_of::<Stream>() == 64);

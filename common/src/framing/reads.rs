@@ -1,13 +1,16 @@
 //! When a server's application read its requests from the socket.
 
 use super::conversation::{Conversation, MAX_PENDING};
+use crate::flow::protocol;
 
 impl Conversation {
     /// Where in the client's stream the `len` bytes before sequence number `seq` stand, from the
     /// first one to behind the last one; `None` if they can be in no request.
     #[inline(always)]
     pub fn taken(&self, seq: u32, len: u32) -> Option<(u64, u64)> {
-        if self.opaque != 0 || self.request.anchored == 0 {
+        // The exchange of WebSocket begins with no byte of the client.
+        let is_messages = self.protocol == protocol::WEBSOCKET;
+        if self.opaque != 0 || self.request.anchored == 0 || is_messages {
             return None;
         }
         let to = self.request.offset_of(seq)?;

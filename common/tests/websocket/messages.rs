@@ -3,8 +3,8 @@
 use weir_common::framing::websocket::outcome::{CLOSED, FAILED};
 
 use super::{
-    BINARY, CLOSE, PING, PONG, TEXT, check, close, frame, run,
-    talk::{Client, Server, Side},
+    BINARY, CLOSE, GET, PING, PONG, SWITCH, TEXT, check, close, frame, run,
+    talk::{Client, Server, Side, Talk},
 };
 
 const NORMAL: u16 = CLOSED + 1000;
@@ -147,4 +147,19 @@ fn what_comes_behind_the_end_is_not_read() {
     let talk = run(&talk, 4096);
     assert_eq!((talk.finished.len(), talk.lost), (2, 0));
     assert_eq!(talk.conversation.opaque, 1);
+}
+
+#[test]
+fn only_the_upgrade_waits_to_be_read() {
+    let mut talk = Talk::new();
+    let (asked, message) = (GET.len() as u64, frame(Client, TEXT, b"hello"));
+    talk.say(Client, GET);
+    talk.read(0, asked);
+    talk.say(Server, SWITCH);
+    talk.say(Client, &message);
+    talk.read(asked, asked + message.len() as u64);
+    talk.say(Client, &close(Client, 1000));
+    talk.say(Server, &close(Server, 1000));
+    let times: Vec<u64> = talk.end().finished.iter().map(|f| f.queue_ns).collect();
+    assert_eq!(times, [10, 0]);
 }

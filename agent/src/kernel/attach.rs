@@ -15,7 +15,6 @@ use weir_common::flow::protocol;
 
 use super::{
     bpffs::Pins,
-    btf,
     feature::{Release, release},
     readers, sys,
 };
@@ -76,7 +75,7 @@ const fn hook(
 pub const SWEEP: &str = "dns_sweep";
 
 /// Name of the hook that sees what applications read.
-const RECV: &str = "recv";
+pub const RECV: &str = "recv";
 
 /// All hooks, in the order in which they are attached: owners are noted before connections are
 /// seen, and connections before their packets.

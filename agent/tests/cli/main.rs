@@ -288,7 +288,7 @@ protocol = "opaque"
             1,
             "weir.toml:3: ports.protocol: weir reads no protocol `reddis`",
         )
-        .check(1, "redis and opaque");
+        .check(1, "zookeeper and opaque");
     std::fs::write(&file, "\nsokcet = \"/x\"\n").unwrap();
     host.run(&["check-config", "--config", &path])
         .check(1, "weir.toml:2: sokcet: unknown field")

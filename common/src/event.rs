@@ -166,7 +166,9 @@ impl ExchangeRecord {
     }
 }
 
-/// The path of an operation of HTTP/2, told once: later requests refer to it by a number.
+/// The path of an operation of HTTP/2, told once: later requests refer to it by a number. Or the name
+/// of one of GraphQL with its kind behind it ([`crate::framing::http1::graphql`]), which stands in
+/// bodies.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct PathRecord {

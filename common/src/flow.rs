@@ -65,6 +65,8 @@ pub mod protocol {
     pub const WEBSOCKET: u8 = 14;
     /// Room for protocols in tables that have a place for each.
     pub const SLOTS: usize = 32;
+    /// Place of the readers of GraphQL over HTTP/1 among the readers of protocols.
+    pub const GRAPHQL: u8 = 30;
     /// Place of the readers of datagrams among the readers of protocols.
     pub const DATAGRAMS: u8 = 31;
 }

@@ -7,13 +7,14 @@ use aya_ebpf::{
 };
 use weir_common::{
     counter::Loss,
-    event::{Control, Header},
+    event::{Control, Header, PathRecord, kind},
     flow::Addr,
+    framing::http2::TEXT_WORDS,
 };
 
 use crate::{
     atomic, edge,
-    maps::{CONTROL, EVENTS, LOST},
+    maps::{CONTROL, EVENTS, LOST, TOLD},
 };
 
 /// Monotonic time, ns.
@@ -104,4 +105,32 @@ pub fn copy_addr(from: &Addr, to: &mut Addr) {
         unsafe { to.add(word).write(from.add(word).read_volatile()) };
         word += 1;
     }
+}
+
+/// Tells the agent the text behind an operation key, unless it was told.
+#[inline(always)]
+pub fn tell_path<const N: usize>(op: u64, len: u32, text: &[u64; N]) {
+    const { assert!(core::mem::offset_of!(PathRecord, path).is_multiple_of(8) && N <= TEXT_WORDS) };
+    // SAFETY: values are plain integers.
+    if unsafe { TOLD.get(op) }.is_some() {
+        return;
+    }
+    let Some(mut entry) = reserve::<PathRecord>() else {
+        return;
+    };
+    // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
+    let record = unsafe { &mut *entry.as_mut_ptr() };
+    record.header = header(kind::PATH, now());
+    record.op = op;
+    record.len = len;
+    record._pad = [0; 4];
+    // SAFETY: `path` is 8-aligned within the record (asserted) and holds TEXT_WORDS words.
+    let words = unsafe { &mut *record.path.as_mut_ptr().cast::<[u64; TEXT_WORDS]>() };
+    let mut i = 0;
+    while i < TEXT_WORDS {
+        words[i] = if i < N { text[i] } else { 0 };
+        i += 1;
+    }
+    submit(entry);
+    let _ = TOLD.insert(op, 1, 0);
 }

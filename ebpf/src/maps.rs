@@ -109,7 +109,7 @@ pub static READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
 #[map]
 pub static STREAMS: LruHashMap<StreamKey, Stream> = LruHashMap::with_max_entries(65_536, 0);
 
-/// Operation keys of HTTP/2 whose paths were told to the agent.
+/// Operation keys of HTTP/2 whose paths, and keys of GraphQL whose names were told to the agent.
 #[map]
 pub static TOLD: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384, 0);
 

@@ -387,6 +387,38 @@ fn server_sent_events() {
 }
 
 #[test]
+fn graphql() {
+    let (exchanges, report) = replay(&capture("graphql.pcap"));
+    let found: Vec<_> = exchanges
+        .iter()
+        .map(|e| (e.operation.as_str(), e.status, e.error.as_deref()))
+        .collect();
+    let fine = |operation| (operation, Some(200), None);
+    let failing = |operation| (operation, Some(200), Some("graphql_errors"));
+    let expected = [
+        fine("POST /graphql query"),
+        failing("POST /graphql query Fails"),
+        fine("GET /graphql query GetUser"),
+        fine("GET /graphql query"),
+        failing("GET /graphql query Fails"),
+        fine("POST /graphql query GetUser"),
+        fine("POST /graphql query GetUser"),
+        fine("POST /graphql query"),
+        fine("POST /graphql mutation AddUser"),
+        failing("POST /graphql query Fails"),
+        fine("POST /graphql query WithF"),
+    ];
+    assert_eq!(found, expected);
+    assert!(report.lost.is_empty(), "{:?}", report.lost);
+    let path = |e: &Exchange| e.path.clone();
+    assert!(
+        exchanges
+            .iter()
+            .all(|e| path(e).as_deref() == Some("/graphql"))
+    );
+}
+
+#[test]
 fn a_load_that_was_cut_off() {
     // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
     check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);

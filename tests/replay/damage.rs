@@ -301,6 +301,35 @@ fn carries_a_lone_request(name: &str) -> bool {
     matches!(name, "silent.pcap" | "reset.pcap")
 }
 
+/// Which requests had an operation, whatever is lost: the same, or none that is known.
+#[test]
+fn losses_never_change_the_name_of_an_operation() {
+    let name = "graphql.pcap";
+    let packets = read(&capture(name));
+    let names = |exchanges: &[Exchange]| -> BTreeMap<_, _> {
+        let named = exchanges.iter().map(|e| (place(e), e.operation.clone()));
+        named.collect()
+    };
+    let whole = names(&replay(&capture(name)).0);
+    let mut random = Random(3);
+    let mut unknown = 0;
+    for _ in 0..400 {
+        let mut changed = packets.clone();
+        changed.packets.retain(|_| random.below(8) != 0);
+        let (found, _) = replay(&pcap(&changed, Little, true));
+        for (place, operation) in names(&found) {
+            let path = operation.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            let is_unknown = operation == path || operation == format!("{path} _OTHER");
+            unknown += u32::from(is_unknown);
+            assert!(
+                is_unknown || whole.get(&place) == Some(&operation),
+                "{operation}"
+            );
+        }
+    }
+    assert!(unknown > 10, "{unknown}");
+}
+
 #[test]
 fn random_losses_are_survived() {
     for name in all_captures() {

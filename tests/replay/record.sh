@@ -209,5 +209,14 @@ $enter "$here/../../target/venv/bin/secantusd-py" --host 127.0.0.1 --port 27017 
 sleep 4
 record mongodb.pcap "-i lo tcp port 27017" \
   inside "$here/../../target/venv/bin/python" "$here/../servers/mongodb_client.py" 127.0.0.1 27017 few
+# GraphQL: Ariadne with requests and gql.
+$enter "$python" "$here/../servers/graphql_peer.py" serve 8767 & started+=($!)
+sleep 3
+graphql() {
+  for client in requests gql; do
+    inside "$python" "$here/../servers/graphql_peer.py" "$client" few 8767
+  done
+}
+record graphql.pcap "-i lo tcp port 8767" graphql
 chmod a+r "$here"/captures/*.pcap
 ls -l "$here/captures"

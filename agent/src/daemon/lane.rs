@@ -97,7 +97,7 @@ impl Lane {
         exchange
     }
 
-    /// Takes up the path of an operation of HTTP/2.
+    /// Takes up the path of an operation of HTTP/2, or the name of one of GraphQL.
     pub fn take_path(&mut self, record: &PathRecord) {
         self.operations.learn_path(record.op, record.path());
     }

@@ -140,10 +140,12 @@ fn error_of(exchange: &Exchange, side: Side) -> Option<String> {
     if !is_http(&exchange.protocol) {
         return exchange.error.clone();
     }
-    match failure(exchange.status.unwrap_or(0), side)? {
-        status @ Failure::Status(_) => Some(status.to_string()),
+    match failure(exchange.status.unwrap_or(0), side) {
+        Some(status @ Failure::Status(_)) => Some(status.to_string()),
         // The exchange may know more closely why no response came.
-        unanswered => Some(exchange.error.clone().unwrap_or(unanswered.to_string())),
+        Some(unanswered) => Some(exchange.error.clone().unwrap_or(unanswered.to_string())),
+        // A good status may come with errors.
+        None => exchange.error.clone(),
     }
 }
 

@@ -179,6 +179,13 @@ pub const HOOKS: &[Hook] = &[
         "events within responses of HTTP/1",
     ),
     hook(
+        "graphql",
+        "weir_r_graphql",
+        Kind::Reader(protocol::GRAPHQL),
+        release(5, 10),
+        "operations and errors of GraphQL",
+    ),
+    hook(
         "http2",
         "weir_r_http2",
         Kind::Reader(protocol::HTTP2),

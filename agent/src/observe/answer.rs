@@ -9,6 +9,7 @@ use super::{
         Answer, EdgeItem, EdgeState, Endpoint, Filter, Histogram, QueueTimes, ServiceItem, TcpItem,
         WorkloadKind,
     },
+    protocol::shown_status,
 };
 
 /// Version of the JSON shape.
@@ -40,7 +41,7 @@ fn select(edge: &EdgeState, filter: &Filter) -> Selected {
         queue: QueueTimes::default(),
     };
     for (id, counts) in &edge.operations {
-        if filter.matches_status(id.status) {
+        if filter.matches_status(shown_status(id.status)) {
             selected.calls += counts.calls;
             selected.errors += u64::from(is_error(id.status)) * counts.calls;
             selected.durations.merge(&counts.duration);

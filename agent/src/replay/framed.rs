@@ -18,7 +18,7 @@ use weir_common::{
 use super::{
     http2::Http2State,
     packet::Segment,
-    record::{Facts, Heads, keep_head, record},
+    record::{Facts, Heads, keep_head, keep_name, record},
     report::Losses,
 };
 
@@ -158,6 +158,7 @@ impl Framed {
                     return;
                 }
                 step::MORE => {}
+                step::NAMED => keep_name(&mut self.heads, &self.conversation),
                 step::EXCHANGE => {
                     let finished = self.conversation.finished;
                     self.exchange(&finished, facts, output);

@@ -8,7 +8,8 @@ use weir_common::{
         Addr,
         protocol::{HTTP1, TLS},
     },
-    framing::http1::{method, op_hash},
+    framing::http1::method,
+    stable_hash,
 };
 
 use crate::observe::{
@@ -143,7 +144,10 @@ fn operation_of(
     path: Option<&str>,
     names: &mut OperationNames,
 ) -> Option<Operation> {
-    let path = path.filter(|path| op_hash(path.as_bytes()) == record.op)?;
+    if record.protocol == HTTP1 {
+        names.learn_path(stable_hash(record.answer()), record.answer());
+    }
+    let path = path.filter(|path| names.is_of(record.op, path.as_bytes()))?;
     let key = operation_key(record);
     match key.protocol {
         _ if names.is_named(&key) => {}

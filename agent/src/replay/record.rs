@@ -9,6 +9,7 @@ use weir_common::{
         conversation::{Conversation, HEAD_WORDS, MAX_PENDING},
         detect::is_framed,
         frames::outcome,
+        http1::graphql::told,
     },
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Head {
     pub ack: Option<u32>,
     bytes: [u8; HEAD_BYTES],
     len: u16,
+    /// Name of its GraphQL operation, as the kernel would tell it; empty if there is none.
+    name: Vec<u8>,
 }
 
 /// What every exchange of a connection shares.
@@ -62,9 +65,21 @@ pub(super) fn keep_head(heads: &mut Heads, conversation: &Conversation, ack: Opt
         ack,
         bytes: [0; HEAD_BYTES],
         len: len as u16,
+        name: Vec::new(),
     };
     head.bytes[..len].copy_from_slice(&kept[..len]);
     heads.push_back(head);
+}
+
+/// Keeps the name that was found in the request read last.
+pub(super) fn keep_name(heads: &mut Heads, conversation: &Conversation) {
+    let (_, len, name) = told(conversation);
+    let name: &[u8] = bytemuck::cast_slice(name);
+    let offset = conversation.request.message_start;
+    let head = heads.iter_mut().find(|head| head.offset == offset);
+    if let (Some(head), Some(name)) = (head, name.get(..len as usize)) {
+        head.name = name.to_vec();
+    }
 }
 
 /// True if the request that begins at this offset is remembered and not answered.
@@ -160,6 +175,12 @@ pub(super) fn record(
         record.flags |= exchange_flag::HAS_HEAD;
         record.head[..HEAD_BYTES].copy_from_slice(&head.bytes);
         record.head_len = head.len;
+        if record.protocol == protocol::HTTP1 {
+            // No answer of HTTP travels, so here is room.
+            record.answer[..head.name.len()].copy_from_slice(&head.name);
+            record.answer_len = head.name.len() as u8;
+            record.answer_skip = 0;
+        }
     }
     record
 }

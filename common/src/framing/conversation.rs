@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::{
     detect::is_framed,
-    http1::events::skip_events,
+    http1::{events::skip_events, graphql},
     postgres,
     reads::queue_ns,
     stream::{Direction, Segment, head_flag, phase},
@@ -98,7 +98,8 @@ pub struct Conversation {
     pub response: Direction,
     /// First bytes of the head at hand, once the window is wanted for something else.
     pub head: [u64; HEAD_WORDS],
-    /// First bytes of a failing answer; they begin `answer_skip` bytes into the first word.
+    /// First bytes of a failing answer; they begin `answer_skip` bytes into the first word. On HTTP/1,
+    /// whose answers are not kept, the name of a GraphQL operation.
     pub answer: [u64; ANSWER_WORDS],
     /// See `answer`.
     pub answer_skip: u64,
@@ -115,6 +116,9 @@ pub struct Conversation {
     pub postgres: postgres::Memory,
     /// What the reader of TLS handshakes remembers.
     pub tls: tls::Memory,
+    /// Monotonic time at which the application read the current request's first byte, ns; 0 = not yet,
+    /// or not known.
+    pub message_read_ns: u64,
 }
 
 /// A request with its complete response.
@@ -174,10 +178,13 @@ pub mod step {
     pub const FIELDS: u32 = 6;
     /// A field's text is in the window: [`super::http2::value`] is next.
     pub const VALUE: u32 = 7;
-    /// A request's path came as text: it stands in [`super::http2::Http2::path`]. Call again.
+    /// A request's path came as text: it stands in [`super::http2::Http2::path`]; of HTTP/1 the name
+    /// of an operation, see [`super::http1::graphql::told`]. Call again.
     pub const NAMED: u32 = 8;
     /// The segment goes on in a body of events: [`super::http1::events()`] is next.
     pub const EVENTS: u32 = 9;
+    /// The segment goes on in a body of GraphQL: [`super::http1::graphql()`] is next.
+    pub const GRAPHQL: u32 = 10;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;
@@ -360,7 +367,7 @@ impl Conversation {
             // Field by field: the padding of a whole value would be blanked by a call.
             pending.ordinal = ordinal;
             pending.started_ns = direction.message_started_ns;
-            pending.read_ns = direction.message_read_ns;
+            pending.read_ns = self.message_read_ns;
             pending.op = direction.op;
             pending.offset = direction.message_start;
             pending.bytes = direction.next.wrapping_sub(direction.message_start);
@@ -387,6 +394,7 @@ impl Conversation {
         // A client leaves a stream of events when it likes: that is no answer cut short.
         let ends = match direction.phase {
             phase::UNTIL_CLOSE | phase::EVENTS => true,
+            phase::GRAPHQL => direction.content_length > graphql::UNTIL_CLOSE / 2,
             phase::CHUNK_SIZE => direction.head_flags & head_flag::EVENTS != 0,
             _ => false,
         };

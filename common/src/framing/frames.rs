@@ -271,8 +271,8 @@ fn go_on(conversation: &mut Conversation, is_request: bool, start: u64, from: us
         direction.head_flags |= head_flag::IN_MESSAGE;
         direction.message_start = start;
         direction.message_started_ns = direction.segment.time_ns;
-        direction.message_read_ns = 0;
         if is_request {
+            conversation.message_read_ns = 0;
             note_head(conversation, from, to);
         } else {
             conversation.answer_len = 0;

@@ -118,26 +118,43 @@ pub(super) fn request_line(
         target_end = end - 9;
     }
     direction.method = code;
-    direction.op = target_hash(&mut direction.window, target, target_end);
+    let (op, path_end) = target_hash(&mut direction.window, target, target_end);
+    direction.op = op;
+    // What its last segment is, is asked when the head is complete.
+    direction.body.line = direction.window.u64_at(path_end.wrapping_sub(8));
+    direction.body.first = direction.window.u64_at(path_end.wrapping_sub(9));
     true
 }
 
+/// True if the path of the head that was read ends in `/graphql`, or so with a slash behind it, and
+/// its method is GET or POST.
 #[inline(always)]
-fn target_hash(window: &mut Window, start: usize, end: usize) -> u64 {
+pub(super) fn is_graphql(direction: &Direction) -> bool {
+    const { assert!(method::GET & 0xfd == 1 && method::POST & 0xfd == 1) };
+    let body = &direction.body;
+    let plain = body.line ^ text(*b"/graphql");
+    let slashed = (body.line ^ text(*b"graphql/")) | (body.first ^ text(*b"/graphql"));
+    let other = (direction.method & 0xfd ^ 1) as u64;
+    plain | other == 0 || slashed | other == 0
+}
+
+/// Operation key of the path that begins at `start`, and where it ends.
+#[inline(always)]
+fn target_hash(window: &mut Window, start: usize, end: usize) -> (u64, usize) {
     let start = window.forget(start);
     let end = window.forget(end);
     let mut hasher = Hasher::new();
     let mut i = 0;
     while i < MAX_TARGET_BYTES {
         if start + i >= end || !hasher.push(window.byte(start + i)) {
-            return hasher.finish(false);
+            return (hasher.finish(false), window.forget(start + i));
         }
         hasher.segment = window.forget(hasher.segment as usize) as u64;
         i += 1;
     }
     let more =
         start + MAX_TARGET_BYTES < end && Hasher::new().push(window.byte(start + MAX_TARGET_BYTES));
-    hasher.finish(more)
+    (hasher.finish(more), 0)
 }
 
 /// Reads a status line into `direction`; false if it is none.

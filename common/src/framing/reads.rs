@@ -44,15 +44,14 @@ impl Conversation {
     /// The same for the request whose head is not complete, and which does not wait yet.
     #[inline(always)]
     fn read_begun(&mut self, from: u64, to: u64, time_ns: u64) {
-        let request = &mut self.request;
-        let start = request.message_start;
+        let start = self.request.message_start;
         if start < from || start >= to {
             return;
         }
-        request.message_read_ns = time_ns;
-        if request.message_start != start {
+        self.message_read_ns = time_ns;
+        if self.request.message_start != start {
             // Another CPU has just begun the next request, which is not meant.
-            request.message_read_ns = 0;
+            self.message_read_ns = 0;
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::window::{CARRY_BYTES, Window};
+use super::{
+    http1::graphql::Body,
+    window::{CARRY_BYTES, Window},
+};
 
 /// Where a direction's reader stands. Crosses as `u8`.
 pub mod phase {
@@ -22,6 +25,8 @@ pub mod phase {
     pub const RESYNC: u8 = 6;
     /// In a body of events, or in a chunk of one: `content_length` bytes of it are left.
     pub const EVENTS: u8 = 7;
+    /// The same in the first part of a body of GraphQL.
+    pub const GRAPHQL: u8 = 8;
 }
 
 /// Bits of [`Direction::head_flags`].
@@ -40,6 +45,8 @@ pub mod head_flag {
     pub const CODED: u8 = 32;
     /// HTTP/1: the body consists of server-sent events.
     pub const EVENTS: u8 = 64;
+    /// HTTP/1: the operation is asked for in the body, or the body answers such a request.
+    pub const GRAPHQL: u8 = 128;
     /// A message of frames is under way.
     pub const IN_MESSAGE: u8 = 32;
     /// The message of frames under way is no part of an exchange.
@@ -72,8 +79,6 @@ pub struct Direction {
     pub message_start: u64,
     /// Monotonic time of the current message's first byte, ns.
     pub message_started_ns: u64,
-    /// Monotonic time at which the application read it, ns; 0 = not yet, or not known.
-    pub message_read_ns: u64,
     /// Declared body length of the current message, or size of the current chunk.
     pub content_length: u64,
     /// Window position behind what the latest scan read.
@@ -106,18 +111,13 @@ pub struct Direction {
     pub misses: u8,
     /// 1 once `base_seq` is known.
     pub anchored: u8,
-    /// What the answer will name the current request by, in protocols where it does.
+    /// What the answer will name the current request by, in protocols where it does; of HTTP/1, 1 if
+    /// its answer is one of GraphQL.
     pub id: u32,
     /// Messages or events that ended within the exchange under way.
     pub counted: u32,
-    /// First bytes of the line under way in a body of events.
-    pub line: u64,
-    /// Bytes of the line under way in a body of events, as far as they are kept.
-    pub line_len: u16,
-    /// What is known of the event under way, see [`super::http1::events`].
-    pub in_event: u16,
-    /// Explicit padding.
-    pub _pad: [u32; 5],
+    /// What is known of the body under way, if it is read.
+    pub body: Body,
     /// Bytes under the reader.
     pub window: Window,
 }

@@ -132,7 +132,7 @@ pub(super) fn begin(conversation: &mut Conversation) {
     conversation.request.op = conversation.finished.op;
     conversation.request.method = 0;
     conversation.request.message_started_ns = conversation.finished.ended_ns;
-    conversation.request.message_read_ns = 0;
+    conversation.message_read_ns = 0;
     conversation.ask();
     let asked = conversation.asked;
     conversation.pending_mut(asked).offset = conversation.request.message_start;

@@ -222,6 +222,17 @@ impl Window {
         }
     }
 
+    /// Puts whole words where the data part begins.
+    #[inline(always)]
+    pub fn put_words<const N: usize>(&mut self, from: &[u64; N]) {
+        const { assert!(N * 8 <= DATA_BYTES) };
+        let mut i = 0;
+        while i < N {
+            self.words[(CARRY_BYTES / 8 + i) & (WORDS - 1)] = from[i];
+            i += 1;
+        }
+    }
+
     /// Copies whole words from the one that holds `at` on.
     #[inline(always)]
     pub fn copy_words<const N: usize>(&self, at: usize, out: &mut [u64; N]) {

@@ -1,6 +1,7 @@
 //! The HTTP/1.1 framing against hostile input, in tables.
 
 mod events;
+mod graphql;
 mod heads;
 mod hostile;
 mod order;

@@ -8,7 +8,7 @@ use weir_common::{
     flow::protocol,
     framing::{
         advance,
-        http1::{Conversation, Finished, HEAD_WORDS, method, step},
+        http1::{Conversation, Finished, HEAD_WORDS, graphql::told, method, step},
         http2::{Http2, Spill, Stream, walk},
     },
 };
@@ -49,7 +49,7 @@ pub struct Talk {
     pub http2: Box<Http2>,
     /// Its streams that found their slot taken.
     pub spill: Table,
-    /// Paths of HTTP/2 that came as text, with their operation keys.
+    /// Paths of HTTP/2 that came as text, and names of GraphQL, with their keys.
     pub paths: Vec<(u64, Vec<u8>)>,
 }
 
@@ -186,6 +186,12 @@ impl Talk {
     }
 
     fn note_path(&mut self) {
+        if self.conversation.protocol == protocol::HTTP1 {
+            let (key, len, name) = told(&self.conversation);
+            let name: &[u8] = bytemuck::cast_slice(name);
+            self.paths.push((key, name[..len as usize].to_vec()));
+            return;
+        }
         let http2 = &self.http2;
         let bytes: &[u8] = bytemuck::cast_slice(&http2.path);
         let path = &bytes[..http2.path_len as usize];

@@ -7,7 +7,10 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use weir_common::{
-    flow::{protocol::HTTP1, role},
+    flow::{
+        protocol::{GRAPHQL, HTTP1, UNKNOWN},
+        role,
+    },
     framing::http1::{events, step},
 };
 
@@ -42,7 +45,8 @@ pub extern "C" fn weir_events(skb: *mut __sk_buff, payload_at: u32) -> u32 {
     events(&mut state.conversation, &mut payload)
 }
 
-/// Walks over a segment as [`super::cgroup_skb`] does, and on through such bodies.
+/// Walks over a segment as [`super::cgroup_skb`] does, and on through such bodies. Behind what
+/// [`super::graphql`] has read it goes on with either direction.
 #[inline(always)]
 fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
     let Some(packet) = packet::parse(skb) else {
@@ -56,43 +60,46 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
     };
     // SAFETY: the helper has no arguments.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    // Only responses have such bodies.
-    if ingress == (state.role == role::SERVER) {
-        return PASS;
-    }
+    let is_request = ingress == (state.role == role::SERVER);
     let conversation = &mut state.conversation;
-    if conversation.locate(false, packet.seq, packet.payload_len, time_ns) {
-        walk(skb, ingress, packet.payload_at);
+    if conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
+        walk(skb, is_request as u32, ingress, packet.payload_at);
     }
-    if packet.flags & tcp_flag::FIN != 0 && state.conversation.close(time_ns) {
+    if packet.flags & tcp_flag::FIN != 0 && !is_request && state.conversation.close(time_ns) {
         weir_record(skb);
     }
     PASS
 }
 
 #[inline(always)]
-fn walk(skb: *mut __sk_buff, ingress: bool, payload_at: u32) {
+fn walk(skb: *mut __sk_buff, is_request: u32, ingress: bool, payload_at: u32) {
     let mut steps = 0;
     while steps < STEPS {
-        let mut code = weir_begin(skb, 0, payload_at);
+        let mut code = weir_begin(skb, is_request, payload_at);
         if code == step::EVENTS {
             code = weir_events(skb, payload_at);
         } else if code == step::SCAN {
-            code = weir_scan(skb, 0);
+            code = weir_scan(skb, is_request);
         }
         match code {
             step::DONE => return,
             step::MORE | RECORDED => {}
+            step::DETECT => return readers::hand_over(skb, UNKNOWN, ingress),
+            // If the kernel lets it jump no further, the rest of the segment is given up.
+            step::GRAPHQL => {
+                readers::hand_over(skb, GRAPHQL, ingress);
+                break;
+            }
             step::EXCHANGE => {
                 weir_record(skb);
             }
             _ => {
-                weir_missed(skb, 0, code);
+                weir_missed(skb, is_request, code);
             }
         }
         steps += 1;
     }
     // A body of many small chunks: goes on in a run of its own, as often as the kernel lets it.
     readers::hand_over(skb, HTTP1, ingress);
-    weir_missed(skb, 0, step::DONE);
+    weir_missed(skb, is_request, step::DONE);
 }

@@ -184,6 +184,7 @@ fn walk(
             step::MORE => {}
             step::DETECT => return readers::hand_over(skb, protocol::UNKNOWN, ingress),
             step::EVENTS => return readers::hand_over(skb, protocol::HTTP1, ingress),
+            step::GRAPHQL => return readers::hand_over(skb, protocol::GRAPHQL, ingress),
             step::EXCHANGE | RECORDED => {
                 if code == step::EXCHANGE {
                     weir_record(skb);

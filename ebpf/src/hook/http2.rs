@@ -6,19 +6,18 @@ use aya_ebpf::{
 };
 use weir_common::{
     connection::ConnectionState,
-    event::{PathRecord, kind},
     flow::role,
     framing::{
         conversation::step,
-        http2::{self, Http2, Spill, Stream, StreamKey, TEXT_WORDS},
+        http2::{self, Http2, Spill, Stream, StreamKey},
     },
 };
 
 use super::readers::is_ingress;
 use crate::{
-    emit::{copy_words, header, reserve, submit},
+    emit::tell_path,
     exchange,
-    maps::{STREAMS, TOLD},
+    maps::STREAMS,
     packet,
     storage::{CONNECTIONS, HTTP2},
     walk::{Payload, STEPS, full_socket, weir_missed},
@@ -144,29 +143,10 @@ pub extern "C" fn weir_stream(skb: *mut __sk_buff, is_request: u32) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn weir_path(skb: *mut __sk_buff) -> u32 {
-    const { assert!(core::mem::offset_of!(PathRecord, path).is_multiple_of(8)) };
     let Some((_, http2)) = states(skb) else {
         return 0;
     };
-    // SAFETY: values are plain integers.
-    if unsafe { TOLD.get(http2.path_op) }.is_some() {
-        return 0;
-    }
-    let Some(mut entry) = reserve::<PathRecord>() else {
-        return 0;
-    };
-    // SAFETY: every field is written before the record is submitted; the struct is plain bytes.
-    let record = unsafe { &mut *entry.as_mut_ptr() };
-    // SAFETY: the helper has no arguments.
-    record.header = header(kind::PATH, unsafe { bpf_ktime_get_ns() });
-    record.op = http2.path_op;
-    record.len = http2.path_len;
-    record._pad = [0; 4];
-    let words = record.path.as_mut_ptr().cast::<[u64; TEXT_WORDS]>();
-    // SAFETY: `path` is 8-aligned within the record (asserted) and holds TEXT_WORDS words.
-    copy_words(&http2.path, unsafe { &mut *words });
-    submit(entry);
-    let _ = TOLD.insert(http2.path_op, 1, 0);
+    tell_path(http2.path_op, http2.path_len, &http2.path);
     0
 }
 

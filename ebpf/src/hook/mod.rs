@@ -6,6 +6,7 @@ pub mod cgroup_post_bind;
 pub mod cgroup_sendmsg;
 pub mod cgroup_skb;
 pub mod datagrams;
+pub mod graphql;
 pub mod http2;
 pub mod readers;
 pub mod recognise;

@@ -18,6 +18,7 @@ use crate::{
             WorkloadKind,
         },
         operations::{WATCH, path_in},
+        protocol::http_status,
     },
 };
 
@@ -365,8 +366,8 @@ fn http_attributes(edge: &EdgeState, side: Side, id: &OperationId) -> Attributes
     if let Some(version) = protocol_version(&edge.protocol) {
         attributes.push((attr::NETWORK_PROTOCOL_VERSION, version.into()));
     }
-    if id.status != 0 {
-        attributes.push((attr::HTTP_STATUS, id.status.into()));
+    if let Some(status) = http_status(id.status) {
+        attributes.push((attr::HTTP_STATUS, status.into()));
     }
     if let Some(failure) = failure(id.status, side) {
         attributes.push((attr::ERROR_TYPE, Value::Text(failure.to_string())));

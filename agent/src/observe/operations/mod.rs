@@ -12,7 +12,7 @@ use weir_common::{
     flow::protocol,
     framing::{
         detect::is_framed,
-        http1::{MAX_TARGET_BYTES, method, normalise, op_hash},
+        http1::{MAX_TARGET_BYTES, graphql::combine, method, normalise, op_hash},
         http2::UNSEEN_OP,
     },
     stable_hash,
@@ -21,7 +21,7 @@ use weir_common::{
 pub use self::shown::{Operation, WATCH, path_in};
 pub use super::protocol::name as protocol_name;
 use super::{
-    protocol::{Meaning, fixed_path, grpc_method, operation_of_key},
+    protocol::{Meaning, fixed_path, graphql_name, graphql_word, grpc_method, operation_of_key},
     routes::Routes,
 };
 
@@ -93,19 +93,42 @@ impl OperationNames {
     /// Learns a name from the target in a head, unless it is known or the hash is of another
     /// target (the head was cut, or begins elsewhere). True if it was new.
     pub fn learn(&mut self, key: OperationKey, target: &[u8]) -> bool {
-        if key.op == 0 || self.names.contains_key(&key) || op_hash(target) != key.op {
+        if key.op == 0 || self.names.contains_key(&key) || !self.is_of(key.op, target) {
             return false;
         }
         let mut out = [0; MAX_TARGET_BYTES + 1];
         let len = normalise(target, &mut out);
         let path = String::from_utf8_lossy(&out[..len]);
-        self.keep(key, format!("{} {path}", method::name(key.method)).into());
+        let mut name = format!("{} {path}", method::name(key.method));
+        if let Some(operation) = self.within(key.op, target) {
+            name.push(' ');
+            name.push_str(&operation);
+        }
+        self.keep(key, name.into());
         true
     }
 
-    /// Learns the path of an operation of HTTP/2, or the method of one of gRPC: which of both it is,
-    /// the kernel knows, and a hash that fits.
+    /// True if the operation is one of this target.
+    pub fn is_of(&self, op: u64, target: &[u8]) -> bool {
+        op_hash(target) == op || self.within(op, target).is_some()
+    }
+
+    /// What a request to a target asks for within it, e.g. `query GetUser`, if the key says so.
+    fn within(&self, op: u64, target: &[u8]) -> Option<Arc<str>> {
+        let key = combine(op, op_hash(target));
+        let learned = self.names.get(&within_key(key)).map(Arc::clone);
+        learned.or_else(|| graphql_word(key).map(Arc::from))
+    }
+
+    /// Learns the path of an operation of HTTP/2, or the method of one of gRPC, or the name of one of
+    /// GraphQL: which of them it is, the kernel knows, and a hash that fits.
     pub fn learn_path(&mut self, op: u64, path: &[u8]) {
+        if let Some(name) = graphql_name(path) {
+            if stable_hash(path) == op {
+                self.learn_name(within_key(op), &name);
+            }
+            return;
+        }
         let is_end = |byte: &u8| matches!(byte, b'?' | b'#' | b' ');
         let len = path.iter().position(is_end).unwrap_or(path.len());
         let text = String::from_utf8_lossy(&path[..len]);
@@ -232,6 +255,15 @@ impl OperationNames {
     }
 }
 
+/// Key of a name that belongs to no path yet.
+fn within_key(op: u64) -> OperationKey {
+    OperationKey {
+        protocol: protocol::HTTP1,
+        method: method::NONE,
+        op,
+    }
+}
+
 fn prefixed(key: &OperationKey, name: &str) -> Arc<str> {
     match method_name(key.protocol, key.method) {
         Some(method) => format!("{method} {name}").into(),
@@ -247,6 +279,8 @@ pub fn method_name(protocol_code: u8, method_code: u8) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use weir_common::framing::http1::graphql::{kind, nameless};
+
     use super::*;
 
     fn key(method: u8, target: &str) -> OperationKey {
@@ -316,6 +350,40 @@ mod tests {
             let key = OperationKey::new(protocol, method_code, op);
             assert_eq!(&*names.name(&key), expected);
             assert_eq!(names.is_named(&key), !expected.ends_with("_UNNAMED"));
+        }
+    }
+
+    #[test]
+    fn operations_of_graphql_are_named_within_their_path() {
+        let mut names = OperationNames::new(16);
+        let told = b"GetUser\x01";
+        let batch = nameless(kind::BATCH);
+        for (target, within, before, after) in [
+            (
+                "/graphql?x",
+                stable_hash(told),
+                false,
+                "POST /graphql query GetUser",
+            ),
+            (
+                "/v1/graphql",
+                stable_hash(told),
+                true,
+                "POST /v1/graphql query GetUser",
+            ),
+            ("/graphql", batch, true, "POST /graphql batch"),
+            ("/graphql", 7, false, "POST _UNNAMED"),
+        ] {
+            let path = key(3, target);
+            let key = OperationKey {
+                op: combine(path.op, within),
+                ..path
+            };
+            assert_eq!(names.learn(key, target.as_bytes()), before, "{target}");
+            names.learn_path(stable_hash(told), told);
+            names.learn_path(7, told);
+            names.learn(key, target.as_bytes());
+            assert_eq!(&*names.name(&key), after);
         }
     }
 

@@ -78,9 +78,10 @@ impl OperationNames {
     }
 
     fn route(&mut self, key: &OperationKey, service: &str, path: &str) -> Operation {
+        let (path, within) = path.split_at(path.find(' ').unwrap_or(path.len()));
         self.routes.learn(service, path);
         let route = self.routes.find(service, path);
-        let name = with_method(key, &route.path);
+        let name = with_method(key, &format!("{}{within}", route.path));
         if self.routes.admit(service, &name) {
             return Operation {
                 name,
@@ -97,7 +98,8 @@ impl OperationNames {
     /// Takes up the path of an operation, so that many like it fold before any of them is shown.
     pub fn observe(&mut self, key: &OperationKey, service: &str) {
         if let Some(path) = self.path(key) {
-            self.routes.learn(service, &path);
+            let path = path.split(' ').next().unwrap_or_default();
+            self.routes.learn(service, path);
         }
     }
 
@@ -106,14 +108,17 @@ impl OperationNames {
         self.routes.generation()
     }
 
-    /// The normalised path of an operation of HTTP, if it is known.
+    /// The normalised path of an operation of HTTP, if it is known; of GraphQL with what is asked for
+    /// within it.
     fn path(&self, key: &OperationKey) -> Option<Arc<str>> {
         let has_path = matches!(key.protocol, protocol::HTTP1 | protocol::HTTP2);
         let name = self.path_or_name(key).filter(|_| has_path && key.op != 0)?;
         if key.protocol == protocol::HTTP2 {
             return Some(name);
         }
-        path_in(&name, Some(method::name(key.method))).map(Into::into)
+        let path = name.strip_prefix(method::name(key.method))?;
+        let path = path.strip_prefix(' ').filter(|path| path.starts_with('/'));
+        path.map(Into::into)
     }
 }
 
@@ -124,13 +129,14 @@ fn with_method(key: &OperationKey, path: &str) -> Arc<str> {
     format!("{} {path}", method::name(key.method)).into()
 }
 
-/// Path or route in the name of an operation that has one; without [`WATCH`].
+/// Path or route in the name of an operation that has one; without [`WATCH`], or what is asked for
+/// within it.
 pub fn path_in<'a>(operation: &'a str, method: Option<&str>) -> Option<&'a str> {
     let path = match method {
         Some(method) => operation.strip_prefix(method)?.strip_prefix(' ')?,
         None => operation,
     };
-    let path = path.strip_suffix(WATCH).unwrap_or(path);
+    let path = path.split(' ').next()?;
     path.starts_with('/').then_some(path)
 }
 
@@ -248,6 +254,7 @@ mod tests {
                 Some("/v1/kv/{key...}"),
             ),
             ("/a", None, Some("/a")),
+            ("POST /graphql query A", Some("POST"), Some("/graphql")),
             ("GET _OTHER", Some("GET"), None),
             ("GETAWAY", Some("GET"), None),
         ] {

@@ -4,6 +4,7 @@
 //! and the kind of failure is taken: no key, value or literal leaves this module.
 
 pub mod dns;
+mod graphql;
 mod http2;
 mod memcached;
 mod mongodb;
@@ -15,6 +16,7 @@ mod tls;
 mod websocket;
 mod zookeeper;
 
+pub use graphql::{nameless_word as graphql_word, status as shown_status, told as graphql_name};
 pub use http2::{fixed_path, method_of as grpc_method};
 use weir_common::{
     event::{ExchangeRecord, exchange_flag},
@@ -91,6 +93,7 @@ pub fn has_http_head(code: u8) -> bool {
 pub fn failure(outcome: u16) -> Option<&'static str> {
     let own = http2::failure(outcome).or_else(|| tls::alert(outcome));
     own.or_else(|| websocket::failure(outcome))
+        .or_else(|| graphql::failure(outcome))
 }
 
 /// True if the status of the protocol's exchanges is a status code that people know.
@@ -106,8 +109,15 @@ pub fn status(code: u8, outcome: u16) -> Option<u16> {
     match code {
         protocol::GRPC | protocol::HTTP2 => http2::status(outcome),
         protocol::WEBSOCKET => websocket::status(outcome),
+        protocol::HTTP1 => Some(graphql::status(outcome)),
         _ => shows_status(code).then_some(outcome),
     }
+}
+
+/// The status code of HTTP in an outcome of whatever protocol, if it is one.
+pub fn http_status(outcome: u16) -> Option<u16> {
+    let status = graphql::status(outcome);
+    (100..600).contains(&status).then_some(status)
 }
 
 /// Messages of the client and of the server within an exchange, where it consists of them.

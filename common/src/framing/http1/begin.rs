@@ -3,6 +3,7 @@
 use super::{
     Conversation,
     events::events,
+    graphql::graphql,
     messages::conclude,
     recognise::{missed_look, recognise},
     scan, step,
@@ -32,6 +33,9 @@ pub fn advance<L: Load>(conversation: &mut Conversation, is_request: bool, bytes
     }
     if next == step::EVENTS {
         next = events(conversation, bytes);
+    }
+    while next == step::GRAPHQL {
+        next = graphql(conversation, is_request, bytes);
     }
     if next == step::DETECT {
         next = recognise(conversation, is_request);
@@ -63,6 +67,7 @@ pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: 
                 step::DONE
             }
             phase::EVENTS => step::EVENTS,
+            phase::GRAPHQL => step::GRAPHQL,
             _ => look_for_head(conversation, is_request, bytes),
         };
     }
@@ -73,9 +78,11 @@ pub fn begin<L: Load>(conversation: &mut Conversation, is_request: bool, bytes: 
     if direction.phase == phase::START_LINE && direction.carry_len == 0 {
         direction.message_start = direction.next;
         direction.message_started_ns = segment.time_ns;
-        direction.message_read_ns = 0;
         direction.head_flags = 0;
         direction.content_length = 0;
+        if is_request {
+            conversation.message_read_ns = 0;
+        }
     }
     if is_request {
         spare_head(conversation);

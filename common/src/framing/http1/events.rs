@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Bits of [`Direction::in_event`].
+/// Bits of [`Body::in_event`](super::graphql::Body::in_event).
 mod within {
     /// The event under way has data.
     pub const DATA: u16 = 1;
@@ -29,18 +29,6 @@ const EVENT_LINES: usize = LINES / 2;
 
 /// Bytes of a line that are kept.
 const LINE_BYTES: usize = 8;
-
-/// A response's head says that its body consists of events, unless that is compressed.
-#[inline(always)]
-pub(super) fn begin_events(direction: &mut Direction) {
-    if direction.head_flags & head_flag::CODED != 0 {
-        direction.head_flags &= !head_flag::EVENTS;
-    }
-    direction.counted = 0;
-    direction.line = 0;
-    direction.line_len = 0;
-    direction.in_event = 0;
-}
 
 /// Reads on in a body of events: [`step::EVENTS`] was answered.
 #[inline(always)]
@@ -92,9 +80,9 @@ fn rest_of(direction: &Direction) -> u64 {
 pub(in crate::framing) fn skip_events(direction: &mut Direction, len: u64) {
     direction.next = direction.next.wrapping_add(len);
     direction.content_length = direction.content_length.wrapping_sub(len);
-    direction.line = 0;
-    direction.line_len = 0;
-    direction.in_event = within::UNSEEN;
+    direction.body.line = 0;
+    direction.body.line_len = 0;
+    direction.body.in_event = within::UNSEEN;
 }
 
 /// The body ends here, or its chunk does.
@@ -150,7 +138,7 @@ fn count(direction: &mut Direction, to: usize) -> usize {
 /// Keeps the first bytes of a line that may go on in other windows and chunks.
 #[inline(always)]
 fn add_to_line(direction: &mut Direction, start: usize, end: usize) {
-    let known = direction.line_len as usize;
+    let known = direction.body.line_len as usize;
     let len = end.wrapping_sub(start);
     let all = if len < LINE_BYTES {
         let mask = (1_u64 << ((len & 7) * 8)) - 1;
@@ -159,10 +147,10 @@ fn add_to_line(direction: &mut Direction, start: usize, end: usize) {
         direction.window.u64_at(start)
     };
     if known < LINE_BYTES {
-        direction.line |= all << ((known & 7) * 8);
+        direction.body.line |= all << ((known & 7) * 8);
     }
     let len = direction.window.forget(known.wrapping_add(len));
-    direction.line_len = if len < LINE_BYTES {
+    direction.body.line_len = if len < LINE_BYTES {
         len as u16
     } else {
         LINE_BYTES as u16
@@ -173,22 +161,22 @@ fn add_to_line(direction: &mut Direction, start: usize, end: usize) {
 #[inline(always)]
 fn end_line(direction: &mut Direction) {
     const DATA: u64 = u32::from_le_bytes(*b"data") as u64;
-    let (line, len) = (direction.line, direction.line_len);
-    direction.line = 0;
-    direction.line_len = 0;
-    let within = direction.in_event;
+    let (line, len) = (direction.body.line, direction.body.line_len);
+    direction.body.line = 0;
+    direction.body.line_len = 0;
+    let within = direction.body.in_event;
     if within & within::UNSEEN != 0 {
-        direction.in_event = 0;
+        direction.body.in_event = 0;
         return;
     }
     if len == 0 || len == 1 && line as u8 == b'\r' {
         direction.counted = direction.counted.wrapping_add(within as u32);
-        direction.in_event = 0;
+        direction.body.in_event = 0;
         return;
     }
     let fifth = (line >> 32) as u8;
     let is_data = line & 0xffff_ffff == DATA && matches!(fifth, 0 | b':' | b'\r');
     if is_data {
-        direction.in_event = within::DATA;
+        direction.body.in_event = within::DATA;
     }
 }

@@ -1,6 +1,6 @@
 //! Messages and exchanges: what follows from the lines that were read.
 
-use super::{Conversation, events::begin_events, found, method, step};
+use super::{Conversation, found, graphql, method, scan::phase_of, step};
 use crate::{
     counter::Loss,
     flow::protocol,
@@ -10,7 +10,7 @@ use crate::{
         },
         detect::{is_framed, is_word},
         line,
-        stream::{head_flag, phase},
+        stream::{Direction, head_flag, phase},
         window::CARRY_BYTES,
     },
 };
@@ -111,6 +111,13 @@ fn not_http(conversation: &mut Conversation, is_request: bool, from: usize, len:
 
 #[inline(always)]
 fn end_of_request_head(conversation: &mut Conversation) -> Step {
+    let direction = &mut conversation.request;
+    let is_graphql = direction
+        .window
+        .forget(line::is_graphql(direction) as usize) as u8;
+    direction.id = is_graphql as u32;
+    direction.head_flags |= is_graphql * head_flag::GRAPHQL;
+    direction.body.begin();
     conversation.ask();
     let direction = &mut conversation.request;
     let (flags, length) = (direction.head_flags, direction.content_length);
@@ -125,6 +132,11 @@ fn end_of_request_head(conversation: &mut Conversation) -> Step {
         let missed = conversation.resynchronise();
         return lost(conversation, true, Loss::Malformed, missed);
     }
+    let direction = &mut conversation.request;
+    if flags & head_flag::GRAPHQL != 0 && (length != 0 || direction.method == method::GET) {
+        direction.phase = phase::GRAPHQL;
+        return step::GRAPHQL;
+    }
     body_of(conversation, true, length)
 }
 
@@ -138,6 +150,25 @@ fn upgrade(conversation: &mut Conversation) -> Step {
         direction.message_start = direction.next;
     }
     exchange_or_orphan(conversation, finished)
+}
+
+/// A response's head says what its body consists of, unless that is compressed.
+#[inline(always)]
+fn begin_body(direction: &mut Direction, of_graphql: u8) {
+    let flags = direction.head_flags;
+    let known = if flags & head_flag::CODED != 0 {
+        0
+    } else if flags & head_flag::EVENTS != 0 {
+        head_flag::EVENTS
+    } else if direction.status == graphql::outcome::OK {
+        of_graphql
+    } else {
+        0
+    };
+    let known = direction.window.forget(known as usize) as u8;
+    direction.head_flags = flags & !(head_flag::EVENTS | head_flag::GRAPHQL) | known;
+    direction.counted = 0;
+    direction.body.begin();
 }
 
 #[inline(always)]
@@ -165,18 +196,18 @@ fn end_of_response_head(conversation: &mut Conversation) -> Step {
     if method == method::HEAD || status == 204 || status == 304 {
         return finish_message(conversation, false);
     }
+    let of_graphql = conversation.awaited_id() as u8 * head_flag::GRAPHQL;
     let direction = &mut conversation.response;
-    if flags & head_flag::EVENTS != 0 {
-        begin_events(direction);
-    }
+    begin_body(direction, of_graphql);
     if flags & head_flag::CHUNKED != 0 {
         direction.phase = phase::CHUNK_SIZE;
         return more(direction);
     }
     let until_close = flags & head_flag::HAS_LENGTH == 0 || flags & head_flag::ENCODED != 0;
-    if direction.head_flags & head_flag::EVENTS != 0 && (until_close || length != 0) {
+    let read = direction.head_flags & (head_flag::EVENTS | head_flag::GRAPHQL);
+    if read != 0 && (until_close || length != 0) {
         direction.content_length = if until_close { u64::MAX } else { length };
-        direction.phase = phase::EVENTS;
+        direction.phase = phase_of(read);
         return more(direction);
     }
     if until_close {

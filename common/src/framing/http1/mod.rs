@@ -2,6 +2,7 @@
 
 mod begin;
 pub mod events;
+pub mod graphql;
 mod messages;
 mod recognise;
 mod scan;
@@ -10,6 +11,7 @@ mod tests;
 
 pub use begin::{advance, begin};
 pub use events::events;
+pub use graphql::graphql;
 pub use messages::conclude;
 pub use recognise::recognise;
 pub use scan::{found, scan};

@@ -127,6 +127,13 @@ fn start_line(
     header_lines(direction, line_feed + 1, to, lines, 1)
 }
 
+/// The phase in which a body is read whose head has this flag.
+#[inline(always)]
+pub(super) fn phase_of(flag: u8) -> u8 {
+    const { assert!(phase::EVENTS + 1 == phase::GRAPHQL && head_flag::GRAPHQL == 128) };
+    phase::EVENTS + flag / head_flag::GRAPHQL
+}
+
 #[inline(always)]
 fn chunk_line(direction: &mut Direction, from: usize, to: usize, lines: usize) -> Scan {
     let line_feed = first_line_feed(direction, to, lines);
@@ -151,8 +158,9 @@ fn chunk_line(direction: &mut Direction, from: usize, to: usize, lines: usize) -
         direction.phase = phase::TRAILERS;
         return Scan::Next(after);
     }
-    if direction.head_flags & head_flag::EVENTS != 0 {
-        direction.phase = phase::EVENTS;
+    let read = direction.head_flags & (head_flag::EVENTS | head_flag::GRAPHQL);
+    if read != 0 {
+        direction.phase = phase_of(read);
         return Scan::Next(after);
     }
     // The chunk's data and its CR LF are passed over without being read.

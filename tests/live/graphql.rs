@@ -1,0 +1,113 @@
+//! GraphQL over HTTP/1: every request is counted under its operation, errors inside a 200 are errors.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use weir_tests::{
+    agent::Agent,
+    answer::Exchange,
+    deeds::all_details,
+    gate::live,
+    netns::Namespace,
+    process::must,
+    server::{Place, peer::Peer},
+};
+
+const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8767);
+
+/// A request as its client saw it.
+struct Deed {
+    operation: String,
+    status: u16,
+    error: Option<String>,
+    waited_ns: u64,
+}
+
+fn deeds(text: &str) -> Vec<Deed> {
+    let deed = |line: &str| {
+        let words: Vec<&str> = line.split('\t').collect();
+        let [operation, status, errors, took] = words[..] else {
+            panic!("the client said: {line}");
+        };
+        Deed {
+            operation: operation.to_owned(),
+            status: status.parse().unwrap(),
+            error: (errors == "errors").then(|| "graphql_errors".to_owned()),
+            waited_ns: took.parse().unwrap(),
+        }
+    };
+    text.lines().map(deed).collect()
+}
+
+/// How often each operation had each status and error.
+type Tally = BTreeMap<(String, Option<u16>, Option<String>), u64>;
+
+fn tally(deeds: &[Deed]) -> Tally {
+    let mut tally = Tally::new();
+    for deed in deeds {
+        let key = (
+            deed.operation.clone(),
+            Some(deed.status),
+            deed.error.clone(),
+        );
+        *tally.entry(key).or_default() += 1;
+    }
+    tally
+}
+
+fn tally_of(exchanges: &[Exchange]) -> Tally {
+    let mut tally = Tally::new();
+    for exchange in exchanges {
+        assert_eq!(exchange.protocol, "http", "{exchange:?}");
+        let key = (
+            exchange.operation.clone(),
+            exchange.status,
+            exchange.error.clone(),
+        );
+        *tally.entry(key).or_default() += 1;
+    }
+    tally
+}
+
+#[test]
+fn every_operation_is_told_apart() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Peer::start(
+        Place::In(&host),
+        "graphql_peer.py",
+        "shopfront",
+        SocketAddr::from(SERVER),
+    );
+    let port = server.address.port();
+    let tap = agent.tap();
+    let mut deeds = Vec::new();
+    for client in ["requests", "gql", "aiohttp", "requests"] {
+        let text = must(&mut server.client(Place::In(&host), client, "calls"));
+        deeds.extend(self::deeds(&text));
+    }
+    let exchanges = tap.take(port, deeds.len());
+    assert_eq!(tally_of(&exchanges), tally(&deeds));
+    let failed = deeds.iter().filter(|deed| deed.error.is_some()).count() as u64;
+    assert!(failed > 4, "{failed}");
+    let edges = agent.expect_calls(&[port], deeds.len() as u64);
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    for edge in &edges {
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+    check_durations(&exchanges, &deeds);
+}
+
+/// The slow ones took as long as their clients waited, within 5 %.
+fn check_durations(exchanges: &[Exchange], deeds: &[Deed]) {
+    let slow = "POST /graphql query Slow";
+    let seen = exchanges.iter().filter(|e| e.operation == slow);
+    let seen: Vec<u64> = seen.map(|e| e.duration_ns).collect();
+    let waited = deeds.iter().filter(|deed| deed.operation == slow);
+    let waited: Vec<u64> = waited.map(|deed| deed.waited_ns).collect();
+    assert_eq!((seen.len(), waited.len()), (2, 2));
+    let ratio = seen.iter().sum::<u64>() as f64 / waited.iter().sum::<u64>() as f64;
+    assert!((0.95..1.0).contains(&ratio), "{seen:?} of {waited:?} ns");
+}

@@ -327,7 +327,7 @@ fn losses_never_change_the_name_of_an_operation() {
             );
         }
     }
-    assert!(unknown > 10, "{unknown}");
+    assert_ne!(unknown, 0);
 }
 
 #[test]

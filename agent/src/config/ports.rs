@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Port {
 
 #[cfg(test)]
 mod tests {
-    use weir_common::flow::protocol::{DATAGRAMS, UNKNOWN, WEBSOCKET};
+    use weir_common::flow::protocol::{DATAGRAMS, GRAPHQL, UNKNOWN, WEBSOCKET};
 
     use super::*;
     use crate::kernel::attach::{HOOKS, Kind};
@@ -103,10 +103,10 @@ mod tests {
     #[test]
     fn every_reader_can_be_asked_for() {
         for hook in HOOKS {
-            // Datagrams are read by what they are, WebSocket behind its upgrade, whatever their port;
-            // unknown is what looks for evidence.
+            // Datagrams are read by what they are, WebSocket behind its upgrade, GraphQL by its path,
+            // whatever their port; unknown is what looks for evidence.
             if let Kind::Reader(code) = hook.kind
-                && ![DATAGRAMS, UNKNOWN, WEBSOCKET].contains(&code)
+                && ![DATAGRAMS, GRAPHQL, UNKNOWN, WEBSOCKET].contains(&code)
             {
                 assert!(READ.contains(&code), "{}", hook.name);
             }

@@ -13,10 +13,11 @@ use weir_common::{
     flow::protocol,
     framing::{
         advance,
-        http1::{Conversation, Finished, step},
+        http1::{Conversation, Finished, graphql::told, step},
         http2::{Http2, MAX_SYMBOLS, Spill, Stream, walk},
         window::CARRY_BYTES,
     },
+    stable_hash,
 };
 
 const CLIENT_ISN: u32 = u32::MAX - 300;
@@ -188,7 +189,14 @@ impl Run {
             match code {
                 step::DONE => return self.check(),
                 step::MORE => {}
-                step::NAMED => assert!(http2.path_len as usize <= MAX_SYMBOLS),
+                step::NAMED if conversation.protocol == protocol::HTTP2 => {
+                    assert!(http2.path_len as usize <= MAX_SYMBOLS);
+                }
+                step::NAMED => {
+                    let (key, len, name) = told(conversation);
+                    let name: &[u8] = bytemuck::cast_slice(name);
+                    assert_eq!(stable_hash(&name[..len as usize]), key);
+                }
                 step::EXCHANGE if conversation.protocol == protocol::HTTP2 => {
                     let half = if is_request {
                         &http2.request
@@ -258,6 +266,11 @@ fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8, u32, u32
     )
 }
 
+/// True for what a connection speaks behind an upgrade.
+fn behind_upgrade(code: u8) -> bool {
+    matches!(code, protocol::UPGRADED | protocol::WEBSOCKET)
+}
+
 /// True for protocols of lines; the others' heads are shorter than what is carried over a cut.
 fn has_lines(code: u8) -> bool {
     !matches!(
@@ -290,7 +303,10 @@ fn text(pieces: &[Piece<'_>]) -> String {
 
 fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
     let mut streams = [Vec::new(), Vec::new()];
-    let (mut whole, mut cut) = (Run::upgraded(protocol, false), Run::upgraded(protocol, false));
+    let (mut whole, mut cut) = (
+        Run::upgraded(protocol, false),
+        Run::upgraded(protocol, false),
+    );
     for piece in pieces {
         streams[usize::from(!piece.is_request)].extend_from_slice(piece.bytes);
         for (run, size) in [(&mut whole, piece.bytes.len()), (&mut cut, size)] {
@@ -313,6 +329,11 @@ fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
     let is_other = !spoken.contains(&protocol) || spoken != [protocol; 2] && !are_short;
     if protocol == protocol::WEBSOCKET && is_other {
         // Whatever it is behind its upgrade, it is another target's.
+        return;
+    }
+    let of_http = matches!(protocol, protocol::UNKNOWN | protocol::HTTP1);
+    if of_http && spoken.iter().any(|code| behind_upgrade(*code)) {
+        // What stands there is read as segments come, until something is known of it.
         return;
     }
     if protocol == 0 && matches!(streams[0][..], [b'\n', ..] | [b'\r', b'\n', ..]) {

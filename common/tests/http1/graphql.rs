@@ -260,7 +260,21 @@ fn what_is_not_found_is_other() {
     ] {
         check(body, "_OTHER");
     }
-    // A name that the window cuts is none.
+    // A name that the window cuts is none, nor is the text's that it would take the place of.
+    for len in 340..370 {
+        let start = r#"{"query":"query Text { a }","x":""#;
+        let filler = "x".repeat(len - start.len());
+        let body = format!(r#"{start}{filler}","operationName":"Asked"}}"#);
+        let request = post("/graphql", &body);
+        let found = run(&request, "/graphql", &[request.as_bytes()]);
+        let end = body.find("Asked").unwrap() + "Asked".len();
+        let fits = match end {
+            ..400 => "operation Asked",
+            400..=405 => "_OTHER",
+            _ => "query Text",
+        };
+        assert_eq!(found, fits, "{len}");
+    }
     let start = r#"{"query":"query "#;
     for len in 380..400 {
         let filler = "#".repeat(len - start.len() - 2);

@@ -368,7 +368,8 @@ fn found(body: &Body) -> (u64, u8) {
     } else {
         other
     };
-    if body.has(flag::BAD) {
+    // A name that was asked for and cut off has taken the place of the text's.
+    if body.has(flag::BAD) || body.mode == mode::NAME {
         return (FNV_OFFSET, kind::OTHER);
     }
     if body.has(flag::LIST) && body.base == 2 {

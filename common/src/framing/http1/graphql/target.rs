@@ -144,4 +144,5 @@ fn end_value(body: &mut Body) {
     } else if body.mode == mode::NAME {
         document::end_name(body);
     }
+    body.mode = mode::SKIP;
 }

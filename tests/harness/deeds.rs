@@ -3,11 +3,14 @@
 //! Clients under `tests/servers` print a line for each exchange: operation, kind of the error it met
 //! or `-`, and how long they waited, ns (0 = not measured).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use crate::{
-    agent::{Agent, Options},
+    agent::{Agent, Options, Tap},
     answer::{Edge, Exchange},
+    process::Process,
+    scratch::Scratch,
+    wait_for,
 };
 
 /// An exchange as its client saw it.
@@ -49,6 +52,27 @@ pub fn read(text: &str) -> Vec<Deed> {
     lines
         .map(|line| deed(line).unwrap_or_else(|| panic!("the client said:\n{text}")))
         .collect()
+}
+
+/// Runs a client's scenario `late` (its command lacks the file that it waits for): its connections
+/// stand before weir starts, and are used when a tap listens. Answers the tap and what the client
+/// did.
+///
+/// # Panics
+/// If the client does not come so far, or fails.
+pub fn late(agent: &mut Agent, client: &mut Command) -> (Tap, Vec<Deed>) {
+    let folder = Scratch::new();
+    let go = folder.path().join("go");
+    let mut client = Process::start(client.arg(&go));
+    wait_for("the client's connections", Duration::from_secs(20), || {
+        go.with_extension("ready").exists().then_some(())
+    });
+    agent.restart();
+    let tap = agent.tap();
+    folder.write("go", "");
+    let status = client.wait(Duration::from_secs(20));
+    assert!(status.success(), "{}", client.log());
+    (tap, read(&client.log()))
 }
 
 /// How often each operation met each error.

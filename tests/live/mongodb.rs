@@ -9,10 +9,8 @@ use weir_tests::{
     deeds::{self, Tally, all_details, check_durations, expect, tally, tally_of},
     gate::live,
     netns::Namespace,
-    process::{Process, must},
-    scratch::Scratch,
+    process::must,
     server::{Place, mongodb::MongoDb},
-    wait_for,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 27017);
@@ -100,19 +98,9 @@ fn connections_older_than_weir_are_taken_up() {
     let host = Namespace::new();
     let mut agent = Agent::prepare(all_details());
     let server = MongoDb::start(Place::In(&host), SocketAddr::from(SERVER));
-    let folder = Scratch::new();
-    let go = folder.path().join("go");
-    let mut client = Process::start(server.client(Place::In(&host), "late").arg(&go));
-    wait_for("the client's connection", Duration::from_secs(20), || {
-        go.with_extension("ready").exists().then_some(())
-    });
-    agent.restart();
-    let tap = agent.tap();
-    folder.write("go", "");
-    let status = client.wait(Duration::from_secs(20));
-    assert!(status.success(), "{}", client.log());
+    let mut client = server.client(Place::In(&host), "late");
+    let (tap, all) = deeds::late(&mut agent, &mut client);
     // What came before the file was there is not seen.
-    let all = deeds::read(&client.log());
     let after = all.iter().skip_while(|deed| deed.operation != "begin");
     let done: Vec<_> = after.skip(1).cloned().collect();
     assert_eq!(done.len(), 43);

@@ -1,17 +1,15 @@
 //! Redis and its clients: every command is counted once, under its name, with its error, whatever
 //! shares its connection.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use weir_tests::{
     agent::Agent,
     deeds::{self, all_details, check_durations, expect, tally, tally_of},
     gate::live,
     netns::Namespace,
-    process::{Process, must},
-    scratch::Scratch,
+    process::must,
     server::{Place, redis::Redis},
-    wait_for,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 6379);
@@ -81,18 +79,8 @@ fn connections_older_than_weir_are_taken_up() {
     let host = Namespace::new();
     let mut agent = Agent::prepare(all_details());
     let server = Redis::start(Place::In(&host), SocketAddr::from(SERVER));
-    let folder = Scratch::new();
-    let go = folder.path().join("go");
-    let mut client = Process::start(server.client(Place::In(&host), "late").arg(&go));
-    wait_for("the client's connections", Duration::from_secs(20), || {
-        go.with_extension("ready").exists().then_some(())
-    });
-    agent.restart();
-    let tap = agent.tap();
-    folder.write("go", "");
-    let status = client.wait(Duration::from_secs(20));
-    assert!(status.success(), "{}", client.log());
-    let done = deeds::read(&client.log());
+    let mut client = server.client(Place::In(&host), "late");
+    let (tap, done) = deeds::late(&mut agent, &mut client);
     let exchanges = tap.take(server.address.port(), done.len());
     assert_eq!(tally_of(&exchanges), tally(&done));
     expect(&agent, server.address.port(), SHOWN, &done);

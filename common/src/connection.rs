@@ -118,8 +118,9 @@ const _: () = {
     // Addresses are copied by words.
     assert!(offset_of!(ConnectionState, local_addr) % 8 == 0);
     assert!(offset_of!(ConnectionState, remote_addr) % 8 == 0);
-    // Each direction begins a line.
+    // Each direction begins a line, and so does what goes from one to the other.
     assert!(offset_of!(ConnectionState, conversation.request) == 56);
+    assert!(offset_of!(ConnectionState, conversation.pending) % 64 == 56);
     assert!(offset_of!(ConnectionState, conversation.response) % 64 == 56);
 };
 

@@ -84,8 +84,11 @@ pub(super) fn keep_name(heads: &mut Heads, conversation: &Conversation) {
 
 /// True if the request that begins at this offset is remembered and not answered.
 fn waits(conversation: &Conversation, offset: u64) -> bool {
+    let waiting = (conversation.answered + 1..=conversation.asked).take(MAX_PENDING);
     let mut pending = conversation.pending.iter();
-    pending.any(|pending| pending.ordinal > conversation.answered && pending.offset == offset)
+    pending.any(|pending| {
+        pending.offset == offset && waiting.clone().any(|ordinal| pending.is(ordinal))
+    })
 }
 
 /// Length of a head with its empty line, or all of it if that line is further on.

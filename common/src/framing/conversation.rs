@@ -32,11 +32,12 @@ pub const STATEMENTS: usize = 16;
 pub(in crate::framing) const MAX_MISSES: u8 = 64;
 
 /// A request that waits for its response.
+///
+/// The first slot fills a cache line, which goes from the processor that reads the request to the
+/// one that reads the answer.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Pending {
-    /// Which request of the connection this is, from 1; 0 = empty slot.
-    pub ordinal: u64,
     /// Monotonic time of its first byte, ns.
     pub started_ns: u64,
     /// Monotonic time at which the application read its first byte, ns; 0 = not known.
@@ -47,12 +48,30 @@ pub struct Pending {
     pub offset: u64,
     /// Head and body so far, bytes.
     pub bytes: u64,
+    /// Which request of the connection this is, see [`Self::is`]; 0 = empty slot.
+    pub tag: u32,
+    /// Sequence number of its first byte.
+    pub seq: u32,
+    /// What its answer names it by: [`Direction::id`].
+    pub id: u32,
     /// One of [`super::http1::method`], or the protocol's own kind of request.
     pub method: u8,
     /// Explicit padding.
     pub _pad: [u8; 3],
-    /// What its answer names it by: [`Direction::id`].
-    pub id: u32,
+}
+
+impl Pending {
+    /// [`Self::tag`] of the request with this number, counted from 1: never 0.
+    #[inline(always)]
+    pub const fn tag_of(ordinal: u64) -> u32 {
+        (ordinal as u32) << 1 | 1
+    }
+
+    /// True if this is the connection's request with this number, of at most 2^31 that wait.
+    #[inline(always)]
+    pub const fn is(&self, ordinal: u64) -> bool {
+        self.tag == Self::tag_of(ordinal)
+    }
 }
 
 /// A statement that was prepared on the connection.
@@ -94,10 +113,15 @@ pub struct Conversation {
     pub pending_from: u64,
     /// Client to server.
     pub request: Direction,
-    /// Server to client.
-    pub response: Direction,
     /// First bytes of the head at hand, once the window is wanted for something else.
     pub head: [u64; HEAD_WORDS],
+    /// Monotonic time at which the application read the current request's first byte, ns; 0 = not yet,
+    /// or not known.
+    pub message_read_ns: u64,
+    /// Operation key of the text that was prepared last; 0 = none.
+    pub latest_prepared: u64,
+    /// What the reader of TLS handshakes remembers.
+    pub tls: tls::Memory,
     /// First bytes of a failing answer; they begin `answer_skip` bytes into the first word. On HTTP/1,
     /// whose answers are not kept, the name of a GraphQL operation.
     pub answer: [u64; ANSWER_WORDS],
@@ -105,20 +129,17 @@ pub struct Conversation {
     pub answer_skip: u64,
     /// Requests without a response, see `Self::pending_slot`.
     pub pending: [Pending; MAX_PENDING],
+    /// Statements prepared by their number, by that modulo [`STATEMENTS`].
+    pub statements: [Statement; STATEMENTS],
+    /// Server to client. Far behind the other direction: the processor that reads requests also
+    /// fetches the lines behind the window that it fills, and would take them from the one that reads
+    /// answers.
+    pub response: Direction,
     /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
     /// stack is 512 bytes.
     pub finished: Finished,
-    /// Statements prepared by their number, by that modulo [`STATEMENTS`].
-    pub statements: [Statement; STATEMENTS],
-    /// Operation key of the text that was prepared last; 0 = none.
-    pub latest_prepared: u64,
     /// What PostgreSQL's reader remembers.
     pub postgres: postgres::Memory,
-    /// What the reader of TLS handshakes remembers.
-    pub tls: tls::Memory,
-    /// Monotonic time at which the application read the current request's first byte, ns; 0 = not yet,
-    /// or not known.
-    pub message_read_ns: u64,
 }
 
 /// A request with its complete response.
@@ -246,7 +267,7 @@ impl Conversation {
     fn awaited(&self) -> Option<&Pending> {
         let ordinal = self.answered + 1;
         let pending = &self.pending[self.pending_slot(ordinal)];
-        (pending.ordinal == ordinal).then_some(pending)
+        pending.is(ordinal).then_some(pending)
     }
 
     /// Its kind; 0 if it was not remembered.
@@ -365,7 +386,8 @@ impl Conversation {
             let slot = self.pending_slot(ordinal);
             let (direction, pending) = (&self.request, &mut self.pending[slot]);
             // Field by field: the padding of a whole value would be blanked by a call.
-            pending.ordinal = ordinal;
+            pending.tag = Pending::tag_of(ordinal);
+            pending.seq = direction.seq_of(direction.message_start);
             pending.started_ns = direction.message_started_ns;
             pending.read_ns = self.message_read_ns;
             pending.op = direction.op;
@@ -514,7 +536,7 @@ pub(in crate::framing) fn finish_message(
     direction.messages = direction.messages.wrapping_add(1);
     let bytes = direction.next.wrapping_sub(direction.message_start);
     let pending = conversation.pending_mut(asked);
-    if pending.ordinal == asked {
+    if pending.is(asked) {
         pending.bytes = bytes;
     }
     more(&conversation.request)
@@ -553,10 +575,10 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.status = direction.status;
     finished.until_close = 0;
     finished.events = events;
-    finished.request_messages = conversation.request.counted;
+    finished.request_messages = 0;
     finished.response_messages = direction.counted;
     let pending = &conversation.pending[slot];
-    let known = pending.ordinal == ordinal;
+    let known = pending.is(ordinal);
     finished.op = if known { pending.op } else { 0 };
     finished.offset = if known { pending.offset } else { 0 };
     finished.started_ns = if known { pending.started_ns } else { 0 };

@@ -5,7 +5,7 @@
 //! next ([`super::conversation`]). An answer to another one changes places with it first, so that
 //! everything behind stays as it is for protocols that answer in order.
 
-use super::conversation::{Conversation, MAX_PENDING};
+use super::conversation::{Conversation, MAX_PENDING, Pending};
 
 /// Makes the request with this [`super::stream::Direction::id`] the one that is answered next;
 /// false if nothing that waits can be it.
@@ -44,7 +44,7 @@ fn places(conversation: &mut Conversation, id: u32) -> (usize, usize) {
             break;
         }
         let pending = &conversation.pending[conversation.pending_slot(ordinal)];
-        let remembered = pending.ordinal == ordinal;
+        let remembered = pending.is(ordinal);
         if remembered && pending.id == id {
             known = i + 1;
             break;
@@ -68,8 +68,8 @@ fn bring_forward(conversation: &mut Conversation, place: usize) {
     let a = conversation.pending_slot(front);
     let b = conversation.pending_slot(other);
     let pending = &mut conversation.pending;
-    let front_known = pending[a].ordinal == front;
-    let other_known = pending[b].ordinal == other;
+    let front_known = pending[a].is(front);
+    let other_known = pending[b].is(other);
     macro_rules! swap {
         ($($field:ident)+) => {
             $(
@@ -80,9 +80,9 @@ fn bring_forward(conversation: &mut Conversation, place: usize) {
             )+
         };
     }
-    swap!(started_ns read_ns op offset bytes method id);
-    pending[a].ordinal = if other_known { front } else { 0 };
-    pending[b].ordinal = if front_known { other } else { 0 };
+    swap!(started_ns read_ns op offset bytes seq method id);
+    pending[a].tag = Pending::tag_of(front) * other_known as u32;
+    pending[b].tag = Pending::tag_of(other) * front_known as u32;
     if conversation.head_ordinal == front {
         conversation.head_ordinal = other;
     } else if conversation.head_ordinal == other {

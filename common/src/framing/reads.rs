@@ -8,9 +8,7 @@ impl Conversation {
     /// first one to behind the last one; `None` if they can be in no request.
     #[inline(always)]
     pub fn taken(&self, seq: u32, len: u32) -> Option<(u64, u64)> {
-        // The exchange of WebSocket begins with no byte of the client.
-        let is_messages = self.protocol == protocol::WEBSOCKET;
-        if self.opaque != 0 || self.request.anchored == 0 || is_messages {
+        if self.opaque != 0 || self.request.anchored == 0 {
             return None;
         }
         let to = self.request.offset_of(seq)?;
@@ -19,14 +17,25 @@ impl Conversation {
         Some((to.saturating_sub(len as u64), to))
     }
 
-    /// The application read the bytes from one offset to another in one call: the requests that
-    /// begin in them waited until now.
+    /// The application read the `len` bytes before sequence number `seq` in one call: the requests
+    /// that begin in them waited until now.
     ///
     /// Bytes that it took in another way (splice, a mapping of pages, the kernel's own readers) are
     /// in no such call, so requests that begin in those stay without a time.
+    ///
+    /// Looks at requests that wait before anything else, and mostly at nothing else: the state of the
+    /// client's direction is in the caches of another processor.
     #[inline(always)]
-    pub fn was_read(&mut self, from: u64, to: u64, time_ns: u64) {
-        self.read_begun(from, to, time_ns);
+    pub fn was_read(&mut self, seq: u32, len: u32, time_ns: u64) {
+        // The exchange of WebSocket begins with no byte of the client.
+        if self.opaque != 0 || self.protocol == protocol::WEBSOCKET {
+            return;
+        }
+        // A FIN that was read with them has a sequence number, too: so one byte more before them. A
+        // request that begins with that one has its time from the call before.
+        let from = seq.wrapping_sub(len).wrapping_sub(1);
+        // Bytes up to the end of the latest request that waits.
+        let mut reached = 0;
         let mut i = 0;
         while i < MAX_PENDING {
             let ordinal = self.answered.wrapping_add(i as u64 + 1);
@@ -34,18 +43,25 @@ impl Conversation {
                 break;
             }
             let pending = self.pending_mut(ordinal);
-            if pending.ordinal == ordinal && pending.offset >= from && pending.offset < to {
+            let at = pending.seq.wrapping_sub(from);
+            let is_in = at <= len && pending.is(ordinal);
+            if is_in && pending.read_ns == 0 {
                 pending.read_ns = time_ns;
             }
+            reached = at.wrapping_add(pending.bytes as u32);
             i += 1;
+        }
+        if reached <= len {
+            self.read_begun(from, len, time_ns);
         }
     }
 
     /// The same for the request whose head is not complete, and which does not wait yet.
     #[inline(always)]
-    fn read_begun(&mut self, from: u64, to: u64, time_ns: u64) {
+    fn read_begun(&mut self, from: u32, len: u32, time_ns: u64) {
         let start = self.request.message_start;
-        if start < from || start >= to {
+        let at = self.request.seq_of(start).wrapping_sub(from);
+        if self.request.anchored == 0 || at > len || self.message_read_ns != 0 {
             return;
         }
         self.message_read_ns = time_ns;

@@ -150,6 +150,12 @@ impl Direction {
         Some(offset as u64)
     }
 
+    /// Sequence number of the byte at a stream offset.
+    #[inline(always)]
+    pub fn seq_of(&self, offset: u64) -> u32 {
+        self.base_seq.wrapping_add(offset as u32)
+    }
+
     /// True while a head or body is unfinished.
     #[inline(always)]
     pub fn in_message(&self) -> bool {

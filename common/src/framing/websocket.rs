@@ -171,7 +171,9 @@ pub(super) fn end(conversation: &mut Conversation, time_ns: u64) -> bool {
     let bytes = request.next.wrapping_sub(request.message_start);
     let asked = conversation.asked;
     conversation.pending_mut(asked).bytes = bytes;
-    finish_response(conversation, time_ns)
+    let finished = finish_response(conversation, time_ns);
+    conversation.finished.request_messages = conversation.request.counted;
+    finished
 }
 
 /// Something was lost: the exchange goes on, and messages may be missing from its counts. Bytes

@@ -127,13 +127,10 @@ impl Talk {
         self.time_ns += 10;
         let seq = CLIENT_ISN.wrapping_add(1).wrapping_add(to as u32);
         let len = (to - from) as u32;
-        let Some((from, to)) = self.conversation.taken(seq, len) else {
-            return;
-        };
-        if self.conversation.protocol == protocol::HTTP2 {
+        if self.conversation.protocol != protocol::HTTP2 {
+            self.conversation.was_read(seq, len, self.time_ns);
+        } else if let Some((from, to)) = self.conversation.taken(seq, len) {
             self.http2.was_read(from, to, self.time_ns);
-        } else {
-            self.conversation.was_read(from, to, self.time_ns);
         }
     }
 

@@ -7,10 +7,7 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use weir_common::{
-    flow::{
-        protocol::{GRAPHQL, HTTP1, UNKNOWN},
-        role,
-    },
+    flow::protocol::{GRAPHQL, HTTP1, UNKNOWN},
     framing::http1::{events, step},
 };
 
@@ -28,7 +25,7 @@ const PASS: i32 = 1;
 
 #[cgroup_skb]
 pub fn weir_r_bodies(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, readers::is_ingress(ctx.skb.skb))
+    read(ctx.skb.skb)
 }
 
 /// [`events()`] on the connection of an skb whose payload begins at `payload_at`.
@@ -48,7 +45,7 @@ pub extern "C" fn weir_events(skb: *mut __sk_buff, payload_at: u32) -> u32 {
 /// Walks over a segment as [`super::cgroup_skb`] does, and on through such bodies. Behind what
 /// [`super::graphql`] has read it goes on with either direction.
 #[inline(always)]
-fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
+fn read(skb: *mut __sk_buff) -> i32 {
     let Some(packet) = packet::parse(skb) else {
         return PASS;
     };
@@ -60,10 +57,10 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
     };
     // SAFETY: the helper has no arguments.
     let time_ns = unsafe { bpf_ktime_get_ns() };
-    let is_request = ingress == (state.role == role::SERVER);
+    let is_request = readers::handed(skb).is_request;
     let conversation = &mut state.conversation;
     if conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
-        walk(skb, is_request as u32, ingress, packet.payload_at);
+        walk(skb, is_request as u32, packet.payload_at);
     }
     if packet.flags & tcp_flag::FIN != 0 && !is_request && state.conversation.close(time_ns) {
         weir_record(skb);
@@ -72,7 +69,7 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
 }
 
 #[inline(always)]
-fn walk(skb: *mut __sk_buff, is_request: u32, ingress: bool, payload_at: u32) {
+fn walk(skb: *mut __sk_buff, is_request: u32, payload_at: u32) {
     let mut steps = 0;
     while steps < STEPS {
         let mut code = weir_begin(skb, is_request, payload_at);
@@ -84,10 +81,10 @@ fn walk(skb: *mut __sk_buff, is_request: u32, ingress: bool, payload_at: u32) {
         match code {
             step::DONE => return,
             step::MORE | RECORDED => {}
-            step::DETECT => return readers::hand_over(skb, UNKNOWN, ingress),
+            step::DETECT => return readers::pass_on(skb, UNKNOWN),
             // If the kernel lets it jump no further, the rest of the segment is given up.
             step::GRAPHQL => {
-                readers::hand_over(skb, GRAPHQL, ingress);
+                readers::pass_on(skb, GRAPHQL);
                 break;
             }
             step::EXCHANGE => {
@@ -100,6 +97,6 @@ fn walk(skb: *mut __sk_buff, is_request: u32, ingress: bool, payload_at: u32) {
         steps += 1;
     }
     // A body of many small chunks: goes on in a run of its own, as often as the kernel lets it.
-    readers::hand_over(skb, HTTP1, ingress);
+    readers::pass_on(skb, HTTP1);
     weir_missed(skb, is_request, step::DONE);
 }

@@ -24,7 +24,7 @@ use crate::{
     edge::{self, Totals},
     emit::lost,
     exchange,
-    hook::readers,
+    hook::readers::{self, Handed},
     packet::{self, Packet, tcp_flag},
     storage::CONNECTIONS,
     walk::{Payload, STEPS, connection, full_socket, weir_missed, weir_record},
@@ -58,7 +58,12 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
     if is_datagram || packet.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN {
         if is_datagram && packet::may_be_dns(skb, &packet) {
             // Asks and notes as is done here.
-            readers::hand_over(skb, protocol::DATAGRAMS, ingress);
+            let handed = Handed {
+                ingress,
+                is_request: false,
+                payload_at: packet.payload_at,
+            };
+            readers::hand_over(skb, protocol::DATAGRAMS, handed);
         }
         return call::begin(skb, &packet, ingress);
     }
@@ -141,11 +146,19 @@ fn watch(
     }
     let is_request = ingress == (state.role == role::SERVER);
     if packet.payload_len != 0 && state.conversation.opaque == 0 {
-        let protocol = state.conversation.protocol;
-        if is_framed(protocol) {
-            return readers::hand_over(skb, protocol, ingress);
+        let conversation = &mut state.conversation;
+        let is_framed = is_framed(conversation.protocol);
+        if conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
+            let handed = Handed {
+                ingress,
+                is_request,
+                payload_at: packet.payload_at,
+            };
+            walk(skb, state, handed);
         }
-        walk(skb, state, packet, is_request, ingress, time_ns);
+        if is_framed {
+            return;
+        }
     }
     if packet.flags & tcp_flag::FIN != 0 && !is_request && state.conversation.close(time_ns) {
         weir_record(skb);
@@ -153,23 +166,15 @@ fn watch(
 }
 
 #[inline(always)]
-fn walk(
-    skb: *mut __sk_buff,
-    state: &mut ConnectionState,
-    packet: &Packet,
-    is_request: bool,
-    ingress: bool,
-    time_ns: u64,
-) {
-    if !state
-        .conversation
-        .locate(is_request, packet.seq, packet.payload_len, time_ns)
-    {
-        return;
+fn walk(skb: *mut __sk_buff, state: &mut ConnectionState, handed: Handed) {
+    let protocol = state.conversation.protocol;
+    if is_framed(protocol) {
+        return readers::hand_over(skb, protocol, handed);
     }
+    let (is_request, payload_at) = (handed.is_request, handed.payload_at);
     let mut payload = Payload {
         skb,
-        at: packet.payload_at,
+        at: payload_at,
     };
     // The first step is inline for speed. Further ones are calls: verifiers before 6.12 walk all
     // paths of an inline step anew in every round of a loop.
@@ -182,9 +187,9 @@ fn walk(
         match code {
             step::DONE => return,
             step::MORE => {}
-            step::DETECT => return readers::hand_over(skb, protocol::UNKNOWN, ingress),
-            step::EVENTS => return readers::hand_over(skb, protocol::HTTP1, ingress),
-            step::GRAPHQL => return readers::hand_over(skb, protocol::GRAPHQL, ingress),
+            step::DETECT => return readers::hand_over(skb, protocol::UNKNOWN, handed),
+            step::EVENTS => return readers::hand_over(skb, protocol::HTTP1, handed),
+            step::GRAPHQL => return readers::hand_over(skb, protocol::GRAPHQL, handed),
             step::EXCHANGE | RECORDED => {
                 if code == step::EXCHANGE {
                     weir_record(skb);
@@ -199,9 +204,9 @@ fn walk(
         }
         let protocol = state.conversation.protocol;
         if is_framed(protocol) {
-            return readers::hand_over(skb, protocol, ingress);
+            return readers::hand_over(skb, protocol, handed);
         }
-        code = weir_begin(skb, is_request as u32, packet.payload_at);
+        code = weir_begin(skb, is_request as u32, payload_at);
         steps += 1;
     }
     weir_missed(skb, is_request as u32, step::DONE);

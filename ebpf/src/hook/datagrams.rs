@@ -11,7 +11,7 @@ use crate::{call::PASS, datagram};
 
 #[cgroup_skb]
 pub fn weir_r_datagram(ctx: SkBuffContext) -> i32 {
-    datagram::take(ctx.skb.skb, readers::is_ingress(ctx.skb.skb))
+    datagram::take(ctx.skb.skb, readers::handed(ctx.skb.skb).ingress)
 }
 
 /// Gives up the query whose key the packet is made of. Never attached.

@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use weir_common::{
-    flow::{protocol::HTTP1, role},
+    flow::protocol::HTTP1,
     framing::http1::{
         graphql,
         graphql::{MAX_STEPS, told},
@@ -26,7 +26,7 @@ const PASS: i32 = 1;
 
 #[cgroup_skb]
 pub fn weir_r_graphql(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, readers::is_ingress(ctx.skb.skb))
+    read(ctx.skb.skb)
 }
 
 /// [`graphql()`] on the connection of an skb whose payload begins at `payload_at`.
@@ -56,7 +56,7 @@ pub extern "C" fn weir_name(skb: *mut __sk_buff) -> u32 {
 
 /// Reads what the segment holds of it: its walk has placed the segment before it jumped here.
 #[inline(always)]
-fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
+fn read(skb: *mut __sk_buff) -> i32 {
     let Some(packet) = packet::parse(skb) else {
         return PASS;
     };
@@ -66,7 +66,7 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
     let Some(state) = CONNECTIONS.get(socket) else {
         return PASS;
     };
-    let is_request = ingress == (state.role == role::SERVER);
+    let is_request = readers::handed(skb).is_request;
     let mut code = step::GRAPHQL;
     let mut steps = 0;
     while steps < MAX_STEPS && code == step::GRAPHQL {
@@ -77,7 +77,7 @@ fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
         weir_name(skb);
     }
     if code != step::DONE {
-        readers::hand_over(skb, HTTP1, ingress);
+        readers::pass_on(skb, HTTP1);
         return PASS;
     }
     // SAFETY: the helper has no arguments.

@@ -1,24 +1,19 @@
 //! The reader of HTTP/2: its parts are global functions, see [`super::cgroup_skb`].
 
-use aya_ebpf::{
-    bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns, macros::cgroup_skb,
-    programs::SkBuffContext,
-};
+use aya_ebpf::{bindings::__sk_buff, macros::cgroup_skb, programs::SkBuffContext};
 use weir_common::{
     connection::ConnectionState,
-    flow::role,
     framing::{
         conversation::step,
         http2::{self, Http2, Spill, Stream, StreamKey},
     },
 };
 
-use super::readers::is_ingress;
+use super::readers::handed;
 use crate::{
     emit::tell_path,
     exchange,
     maps::STREAMS,
-    packet,
     storage::{CONNECTIONS, HTTP2},
     walk::{Payload, STEPS, full_socket, weir_missed},
 };
@@ -151,51 +146,37 @@ pub extern "C" fn weir_path(skb: *mut __sk_buff) -> u32 {
 }
 
 #[inline(always)]
-fn read(skb: *mut __sk_buff, ingress: bool) -> i32 {
-    let Some(packet) = packet::parse(skb) else {
-        return PASS;
-    };
-    let Some(socket) = full_socket(skb) else {
-        return PASS;
-    };
-    let Some(state) = CONNECTIONS.get(socket) else {
-        return PASS;
-    };
-    // SAFETY: the helper has no arguments.
-    let time_ns = unsafe { bpf_ktime_get_ns() };
-    let is_request = ingress == (state.role == role::SERVER);
-    let conversation = &mut state.conversation;
-    if !conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
-        return PASS;
-    }
+fn read(skb: *mut __sk_buff) -> i32 {
+    let handed = handed(skb);
+    let (is_request, payload_at) = (handed.is_request as u32, handed.payload_at);
     let mut code = step::MORE;
     let mut parts = 0;
     while parts < PARTS {
         code = match code {
             step::DONE => return PASS,
-            step::MORE => weir_http2(skb, is_request as u32, packet.payload_at),
-            step::FIELDS => weir_fields(skb, is_request as u32),
-            step::VALUE => weir_value(skb, is_request as u32),
+            step::MORE => weir_http2(skb, is_request, payload_at),
+            step::FIELDS => weir_fields(skb, is_request),
+            step::VALUE => weir_value(skb, is_request),
             step::NAMED => {
                 weir_path(skb);
                 step::MORE
             }
             step::EXCHANGE => {
-                weir_stream(skb, is_request as u32);
+                weir_stream(skb, is_request);
                 step::MORE
             }
             lost => {
-                weir_missed(skb, is_request as u32, lost);
+                weir_missed(skb, is_request, lost);
                 step::MORE
             }
         };
         parts += 1;
     }
-    weir_missed(skb, is_request as u32, step::DONE);
+    weir_missed(skb, is_request, step::DONE);
     PASS
 }
 
 #[cgroup_skb]
 pub fn weir_r_http2(ctx: SkBuffContext) -> i32 {
-    read(ctx.skb.skb, is_ingress(ctx.skb.skb))
+    read(ctx.skb.skb)
 }

@@ -1,23 +1,16 @@
 //! Readers of the protocols of frames: programs of their own, which the programs of
 //! [`super::cgroup_skb`] jump to, so that the verifier takes each protocol by itself.
 
-use aya_ebpf::{
-    bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns, macros::cgroup_skb,
-    programs::SkBuffContext,
-};
-use weir_common::{
-    flow::role,
-    framing::{
-        conversation::step, dns::Dns, frames, memcached::Memcached, mongodb::MongoDb, mysql::Mysql,
-        postgres::Postgres, redis::Redis, tls::Tls, websocket, zookeeper::ZooKeeper,
-    },
+use aya_ebpf::{bindings::__sk_buff, macros::cgroup_skb, programs::SkBuffContext};
+use weir_common::framing::{
+    conversation::step, dns::Dns, frames, memcached::Memcached, mongodb::MongoDb, mysql::Mysql,
+    postgres::Postgres, redis::Redis, tls::Tls, websocket, zookeeper::ZooKeeper,
 };
 
 use crate::{
+    exchange,
     maps::READERS,
-    packet,
-    storage::CONNECTIONS,
-    walk::{Payload, STEPS, connection, full_socket, weir_missed, weir_record},
+    walk::{Payload, STEPS, connection, weir_missed},
 };
 
 const PASS: i32 = 1;
@@ -26,66 +19,83 @@ const PASS: i32 = 1;
 /// loopback makes (131,018 bytes) where a protocol passes over small frames by the window.
 const FRAME_STEPS: u32 = 2 * STEPS;
 
-/// What the first word of an skb's control block holds while its programs run: where it goes.
+/// What the first words of an skb's control block hold while its programs run.
 mod way {
+    /// In the first word: the skb comes in.
     pub const IN: u32 = 1;
-    pub const OUT: u32 = 2;
+    /// In the first word: the client sends it.
+    pub const REQUEST: u32 = 2;
 }
 
-/// Jumps to the reader of a protocol. Comes back only where this kernel did not take it.
+/// A segment on its way to the program that reads it.
+#[derive(Clone, Copy)]
+pub struct Handed {
+    /// It comes in.
+    pub ingress: bool,
+    /// The client sends it.
+    pub is_request: bool,
+    /// Where its payload begins.
+    pub payload_at: u32,
+}
+
+/// Jumps to the reader of a protocol, which finds the segment placed
+/// ([`Conversation::locate`](weir_common::framing::conversation::Conversation::locate)). Comes back
+/// only where this kernel did not take it.
 ///
 /// One program reads both ways, so that the verifier takes each protocol once: programs of both
 /// attach types fit into one array if none of them needs its own type, as those do that answer more
 /// than pass and drop.
 #[inline(always)]
-pub fn hand_over(skb: *mut __sk_buff, protocol: u8, ingress: bool) {
+pub fn hand_over(skb: *mut __sk_buff, protocol: u8, handed: Handed) {
+    let way = handed.ingress as u32 * way::IN + handed.is_request as u32 * way::REQUEST;
     // SAFETY: the context outlives the program; the kernel keeps and restores what stood there.
-    unsafe { (*skb).cb[0] = if ingress { way::IN } else { way::OUT } };
+    unsafe {
+        (*skb).cb[0] = way;
+        (*skb).cb[1] = handed.payload_at;
+    }
+    pass_on(skb, protocol);
+}
+
+/// The same of a segment that was handed over before.
+#[inline(always)]
+pub fn pass_on(skb: *mut __sk_buff, protocol: u8) {
     // SAFETY: the kernel checks the index.
     let _ = unsafe { READERS.tail_call(&SkBuffContext::new(skb), protocol as u32) };
 }
 
-/// True if the skb of a reader comes in.
+/// What the skb was handed over with.
 #[inline(always)]
-pub fn is_ingress(skb: *mut __sk_buff) -> bool {
+pub fn handed(skb: *mut __sk_buff) -> Handed {
     // SAFETY: the context outlives the program.
-    unsafe { core::ptr::read_volatile(&raw const (*skb).cb[0]) == way::IN }
+    let (way, payload_at) = unsafe {
+        (
+            core::ptr::read_volatile(&raw const (*skb).cb[0]),
+            core::ptr::read_volatile(&raw const (*skb).cb[1]),
+        )
+    };
+    Handed {
+        ingress: way & way::IN != 0,
+        is_request: way & way::REQUEST != 0,
+        payload_at,
+    }
 }
 
 /// Walks over the frames of a segment; `advance` takes one step.
 #[inline(always)]
 fn read(skb: *mut __sk_buff, advance: extern "C" fn(*mut __sk_buff, u32, u32) -> u32) -> i32 {
-    let Some(packet) = packet::parse(skb) else {
-        return PASS;
-    };
-    let Some(socket) = full_socket(skb) else {
-        return PASS;
-    };
-    let Some(state) = CONNECTIONS.get(socket) else {
-        return PASS;
-    };
-    // SAFETY: the helper has no arguments.
-    let time_ns = unsafe { bpf_ktime_get_ns() };
-    let is_request = is_ingress(skb) == (state.role == role::SERVER);
-    let conversation = &mut state.conversation;
-    if !conversation.locate(is_request, packet.seq, packet.payload_len, time_ns) {
-        return PASS;
-    }
+    let handed = handed(skb);
     let mut steps = 0;
     while steps < FRAME_STEPS {
-        match advance(skb, is_request as u32, packet.payload_at) {
+        match advance(skb, handed.is_request as u32, handed.payload_at) {
             step::DONE => return PASS,
             step::MORE => {}
-            step::EXCHANGE => {
-                weir_record(skb);
-            }
             code => {
-                weir_missed(skb, is_request as u32, code);
+                weir_missed(skb, handed.is_request as u32, code);
             }
         }
         steps += 1;
     }
-    weir_missed(skb, is_request as u32, step::DONE);
+    weir_missed(skb, handed.is_request as u32, step::DONE);
     PASS
 }
 
@@ -93,7 +103,8 @@ fn read(skb: *mut __sk_buff, advance: extern "C" fn(*mut __sk_buff, u32, u32) ->
 /// [`super::cgroup_skb`]).
 macro_rules! reader {
     ($step:ident, $program:ident, $advance:expr) => {
-        /// One step over the frames of an skb.
+        /// One step over the frames of an skb. An exchange that this completes is recorded at once: a
+        /// call of its own would have to find the connection again.
         #[unsafe(no_mangle)]
         #[inline(never)]
         pub extern "C" fn $step(skb: *mut __sk_buff, is_request: u32, payload_at: u32) -> u32 {
@@ -104,7 +115,19 @@ macro_rules! reader {
                 skb,
                 at: payload_at,
             };
-            $advance(&mut state.conversation, is_request != 0, &mut payload)
+            let is_request = is_request != 0;
+            let code = $advance(&mut state.conversation, is_request, &mut payload);
+            // The ways that led here are of no matter to the verifier.
+            let code = state.conversation.forget(is_request, code as usize) as u32;
+            if code != step::EXCHANGE {
+                return code;
+            }
+            exchange::record(state);
+            if state.conversation.is_read(is_request) {
+                step::DONE
+            } else {
+                step::MORE
+            }
         }
 
         #[cgroup_skb]

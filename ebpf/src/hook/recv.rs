@@ -42,12 +42,15 @@ pub fn weir_recv(ctx: BtfTracePointContext) -> i32 {
     let Some(seq) = copied_seq(socket) else {
         return 0;
     };
-    let Some((from, to)) = state.conversation.taken(seq, taken as u32) else {
+    let taken = taken as u32;
+    if state.conversation.protocol != protocol::HTTP2 {
+        state.conversation.was_read(seq, taken, now());
+        return 0;
+    }
+    let Some((from, to)) = state.conversation.taken(seq, taken) else {
         return 0;
     };
-    if state.conversation.protocol != protocol::HTTP2 {
-        state.conversation.was_read(from, to, now());
-    } else if let Some(http2) = HTTP2.get(socket) {
+    if let Some(http2) = HTTP2.get(socket) {
         http2.was_read(from, to, now());
     }
     0

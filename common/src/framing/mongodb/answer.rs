@@ -144,7 +144,7 @@ fn find_request(conversation: &mut Conversation, id: u32) -> bool {
         }
         let pending = &conversation.pending[conversation.pending_slot(ordinal)];
         // One that is not remembered may be it.
-        if pending.ordinal != ordinal || pending.id == id {
+        if !pending.is(ordinal) || pending.id == id {
             place = i;
             break;
         }

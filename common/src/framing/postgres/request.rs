@@ -298,7 +298,7 @@ fn end_data(conversation: &mut Conversation, header: &Header) -> Frame {
 fn add_bytes(conversation: &mut Conversation, len: u64) {
     let asked = conversation.asked;
     let pending = conversation.pending_mut(asked);
-    if asked != 0 && pending.ordinal == asked {
+    if asked != 0 && pending.is(asked) {
         pending.bytes = pending.bytes.wrapping_add(len);
     }
 }

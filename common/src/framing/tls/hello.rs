@@ -182,7 +182,7 @@ fn done(conversation: &mut Conversation, is_request: bool, len: u64) -> Frame {
     }
     let ordinal = conversation.answered + 1;
     let pending = conversation.pending_mut(ordinal);
-    if pending.ordinal == ordinal {
+    if pending.is(ordinal) {
         pending.op = agreed;
     }
     Frame {

@@ -405,7 +405,7 @@ fn name_request(conversation: &mut Conversation, key: u64) {
     let asked = conversation.asked;
     let op = combine(conversation.request.op, key);
     let pending = conversation.pending_mut(asked);
-    if pending.ordinal == asked {
+    if pending.is(asked) {
         pending.op = op;
     }
 }

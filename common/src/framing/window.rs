@@ -100,7 +100,8 @@ impl Window {
 
     #[inline(always)]
     fn note_lines(&mut self, to: usize, of_head: bool) -> usize {
-        self.cell = 0;
+        // Not both as plain stores, see [`blank`].
+        self.forget(0);
         self.latest = 0;
         let mut at = CARRY_BYTES;
         while at < CARRY_BYTES + DATA_BYTES {
@@ -241,6 +242,19 @@ impl Window {
             out[i] = self.word(at.wrapping_add(i * 8));
             i += 1;
         }
+    }
+}
+
+/// Blanks words one by one: a plain loop, or a whole value of zeroes, becomes a call in the kernel's
+/// programs, which moves byte after byte.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a plain store would be made one")]
+pub fn blank<const N: usize>(words: &mut [u64; N]) {
+    let mut i = 0;
+    while i < N {
+        // SAFETY: a live, aligned word of ours.
+        unsafe { core::ptr::write_volatile(&raw mut words[i], 0) };
+        i += 1;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     framing::{
         conversation::{Conversation, Step, lost, more, step},
         stream::{Direction, head_flag, phase},
-        window::{CARRY_BYTES, DATA_BYTES, Load},
+        window::{CARRY_BYTES, DATA_BYTES, Load, blank},
     },
 };
 
@@ -325,12 +325,8 @@ fn is_known(direction: &mut Direction, half: &mut Half, header: &Header) -> bool
 
 #[inline(always)]
 fn begin_block(half: &mut Half, offset: u64, time_ns: u64) {
-    let mut i = 0;
-    while i < 8 {
-        half.block.values[i] = 0;
-        half.block.exacts[i] = 0;
-        i += 1;
-    }
+    blank(&mut half.block.values);
+    blank(&mut half.block.exacts);
     half.block.offset = offset;
     half.block.time_ns = time_ns;
     half.block.bytes = 0;

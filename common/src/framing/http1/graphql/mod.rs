@@ -27,7 +27,7 @@ use crate::{
         heads::spare_head,
         http1::method,
         stream::{Direction, head_flag, phase},
-        window::{CARRY_BYTES, DATA_BYTES, Load},
+        window::{CARRY_BYTES, DATA_BYTES, Load, blank},
     },
 };
 
@@ -149,7 +149,7 @@ pub struct Body {
     pub flags: u8,
 }
 
-const _: () = assert!(size_of::<Body>() == 40);
+const _: () = assert!(size_of::<Body>() == 40 && align_of::<Body>() == 8);
 
 /// Words that hold a name and its kind.
 type Name = [u64; ANSWER_WORDS];
@@ -160,7 +160,8 @@ impl Body {
     /// Before its first byte.
     #[inline(always)]
     pub(super) fn begin(&mut self) {
-        *self = Self::zeroed();
+        let words: &mut [u64; size_of::<Self>() / 8] = bytemuck::cast_mut(self);
+        blank(words);
     }
 
     #[inline(always)]

@@ -192,20 +192,3 @@ fn connections_older_than_weir_are_taken_up() {
             .is_some_and(|p50| u128::from(p50) < taken.as_nanos())
     );
 }
-
-#[test]
-fn encrypted_connections_are_shown_as_such() {
-    if !live() {
-        return;
-    }
-    let host = Namespace::new();
-    let agent = Agent::start();
-    let server = MariaDb::start(Place::In(&host), SocketAddr::from(SERVER));
-    must(&mut server.client(Place::In(&host), "tls"));
-    let edge = wait_for("an edge of TLS", Duration::from_secs(15), || {
-        let mut edges = agent.edges_of(&[server.address.port()]);
-        edges.retain(|edge| edge.protocol == "tls");
-        edges.pop()
-    });
-    assert_eq!((edge.calls, edge.errors), (0, 0), "{edge:?}");
-}

@@ -1,6 +1,6 @@
 //! TLS: each handshake is one exchange, with what was agreed on, how long it took, and why it failed.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, process::Command};
 
 use weir_tests::{
     agent::{Agent, Options},
@@ -9,7 +9,9 @@ use weir_tests::{
     process::must,
     server::{
         Place,
+        mysql::MariaDb,
         nginx::Nginx,
+        postgres::Postgres,
         tls::{Certificate, TlsPeer},
     },
 };
@@ -106,6 +108,68 @@ fn handshakes_with_their_versions_names_times_and_alerts() {
         assert_eq!(edge.arrow(), "shop → vault:8443 tls");
         assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
     }
+}
+
+/// Handshakes behind what the database's own protocol says before, of which one fails.
+fn check_database(agent: &Agent, port: u16, service: &str, client: &mut Command, alpn: &[&str]) {
+    let tap = agent.tap();
+    let told = must(client);
+    let deeds = deeds(&told);
+    assert!(deeds.len() >= 3, "{told}");
+    let mut exchanges = tap.take(port, deeds.len());
+    exchanges.sort_by(|a, b| a.ts.total_cmp(&b.ts));
+    for (deed, exchange) in deeds.iter().zip(&exchanges) {
+        let line = format!("{told}\n{exchange:?}");
+        let handshake = exchange.tls_handshake.as_ref().expect(&line);
+        assert_eq!(exchange.protocol, "tls", "{line}");
+        assert_eq!(
+            handshake.server_name.as_deref(),
+            Some(&*deed.name),
+            "{line}"
+        );
+        assert_eq!(handshake.alpn, alpn, "{line}");
+        assert_eq!(exchange.error, on_the_wire(deed), "{line}");
+        assert!(exchange.duration_ns < deed.took_ns, "{line}");
+        if deed.error == "0" {
+            assert_eq!(exchange.operation, deed.operation);
+        }
+    }
+    let edges = agent.expect_calls(&[port], deeds.len() as u64);
+    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 1);
+    for edge in edges {
+        assert_eq!(edge.arrow(), format!("shop → {service}:{port} tls"));
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
+}
+
+#[test]
+fn handshakes_that_postgresql_grants() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Postgres::start(Place::In(&host), ([127, 0, 0, 1], 5432).into());
+    let mut client = server.client(Place::In(&host), "tls");
+    check_database(
+        &agent,
+        5432,
+        Postgres::SERVICE,
+        &mut client,
+        &["postgresql"],
+    );
+}
+
+#[test]
+fn handshakes_that_mysql_is_told_of() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = MariaDb::start(Place::In(&host), ([127, 0, 0, 1], 3306).into());
+    let mut client = server.client(Place::In(&host), "tls");
+    check_database(&agent, 3306, MariaDb::SERVICE, &mut client, &[]);
 }
 
 #[test]

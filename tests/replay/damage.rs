@@ -50,6 +50,11 @@ fn possible_facts(name: &str) -> BTreeSet<String> {
         exchange.status = None;
         exchange.error = Some("unanswered".into());
         all.insert(words(&exchange));
+        if exchange.protocol == "tls" {
+            // Of a handshake without an answer it is not known what was agreed on.
+            exchange.operation = "handshake".into();
+            all.insert(words(&exchange));
+        }
     }
     if name == "tunnel.pcap" {
         // What the tunnel carries looks like a request, and is one if its opening was not seen.

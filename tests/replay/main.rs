@@ -7,6 +7,7 @@ mod connections;
 mod containers;
 mod damage;
 mod pcapfile;
+mod upgrades;
 
 use std::path::{Path, PathBuf};
 

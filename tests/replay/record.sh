@@ -148,22 +148,29 @@ mariadb-install-db --no-defaults --user=root --auth-root-authentication-method=n
   --skip-test-db --datadir="$work/mysql" > "$work/mysql.log"
 $enter mariadbd --no-defaults --user=root --datadir="$work/mysql" --socket="$work/mysql.sock" \
   --bind-address=127.0.0.1 --port=3306 --skip-name-resolve \
+  --ssl-cert="$work/cert.pem" --ssl-key="$work/key.pem" \
   --pid-file="$work/mysql.pid" 2>> "$work/mysql.log" & started+=($!)
 for _ in $(seq 100); do [ -e "$work/mysql.sock" ] && break; sleep 0.1; done
 record mysql.pcap "-i lo tcp port 3306" \
   inside "$here/../../target/venv/bin/python" "$here/../servers/mysql_client.py" 127.0.0.1 3306 few
+record mysql-tls.pcap "-i lo tcp port 3306" \
+  inside "$here/../../target/venv/bin/python" "$here/../servers/mysql_client.py" 127.0.0.1 3306 tls
 # PostgreSQL, with psycopg; it refuses to run as root.
 bin=$(ls -d /usr/lib/postgresql/*/bin | head -1)
 mkdir "$work/postgres"
 chown postgres "$work/postgres"
 server=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+install -o postgres -m 600 "$work/cert.pem" "$work/key.pem" "$work/postgres"
 "${server[@]}" "$bin/initdb" --auth=trust --no-sync --username=postgres --pgdata="$work/postgres/data" \
   > "$work/postgres.log"
 $enter "${server[@]}" "$bin/postgres" -D "$work/postgres/data" -h 127.0.0.1 -p 5432 \
-  -k "$work/postgres" 2>> "$work/postgres.log" & started+=($!)
+  -k "$work/postgres" -c ssl=on -c ssl_cert_file="$work/postgres/cert.pem" \
+  -c ssl_key_file="$work/postgres/key.pem" 2>> "$work/postgres.log" & started+=($!)
 for _ in $(seq 100); do [ -e "$work/postgres/.s.PGSQL.5432" ] && break; sleep 0.1; done
 record postgres.pcap "-i lo tcp port 5432" \
   inside "$here/../../target/venv/bin/python" "$here/../servers/postgres_client.py" 127.0.0.1 5432 few
+record postgres-tls.pcap "-i lo tcp port 5432" \
+  inside "$here/../../target/venv/bin/python" "$here/../servers/postgres_client.py" 127.0.0.1 5432 tls
 
 mkdir "$work/zookeeper"
 cat > "$work/zoo.cfg" <<CONF

@@ -161,12 +161,38 @@ def late(client, file):
     del client.deeds[:count]
 
 
+def tls(host, port):
+    """Encrypted connections, told as `tls_peer.py` does; the last client does not trust the server."""
+    trusting = {"sslmode": "require"}
+    others = {"sslmode": "verify-full", "sslrootcert": "/etc/ssl/certs/ca-certificates.crt"}
+    for version, trust in [("TLSv1.3", trusting), ("TLSv1.2", trusting), ("TLSv1.3", others)]:
+        started = time.monotonic_ns()
+        what, error = "- -", "0"
+        try:
+            with psycopg.connect(
+                host="localhost", hostaddr=host, port=port, user="postgres", dbname="postgres",
+                ssl_min_protocol_version=version, ssl_max_protocol_version=version, **trust,
+            ) as connection:
+                found = connection.execute(
+                    "SELECT version || ' ' || cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+                )
+                what = found.fetchone()[0].replace(*OLD_SUITE)
+        except psycopg.OperationalError as failure:
+            assert "certificate verify failed" in str(failure), failure
+            error = "CERTIFICATE_VERIFY_FAILED"
+        print(what, "localhost", error, time.monotonic_ns() - started)
+
+
+# As OpenSSL and as IANA's registry call it.
+OLD_SUITE = "ECDHE-RSA-AES256-GCM-SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
+
+
 def main():
     host, port, scenario = sys.argv[1:4]
-    options = {"sslmode": "require" if scenario == "tls" else "disable"}
-    client = Client(host, int(port), **options)
-    if scenario != "tls":
-        globals()[scenario](client, *sys.argv[4:])
+    if scenario == "tls":
+        return tls(host, port)
+    client = Client(host, int(port), sslmode="disable")
+    globals()[scenario](client, *sys.argv[4:])
     client.connection.close()
     print("\n".join(client.deeds))
 

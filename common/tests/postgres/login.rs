@@ -64,9 +64,10 @@ fn encryption_that_is_refused_goes_on_in_the_open() {
 }
 
 #[test]
-fn encryption_that_is_granted_turns_opaque() {
+fn what_follows_granted_encryption_is_none_of_its_messages() {
     for (request, answer, code) in [
-        (ssl_request(), b"S", protocol::TLS),
+        // Nor is it TLS.
+        (ssl_request(), b"S", protocol::TCP),
         (gssenc_request(), b"G", protocol::POSTGRES),
     ] {
         for piece in [8, 1, 3] {

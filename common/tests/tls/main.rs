@@ -1,8 +1,15 @@
 //! TLS handshakes in tables: versions, resumption, alerts, holes, what is none.
 
+#[path = "../mysql/packets.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod mysql;
+#[path = "../postgres/wire.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod postgres;
 #[path = "../http1/talk.rs"]
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod talk;
+mod upgrades;
 mod wire;
 
 use talk::{Client, Server, Side, Talk};
@@ -67,6 +74,23 @@ fn version_1_3_ends_with_the_clients_finished() {
             ],
             (op(TLS13, SUITE), OK),
         );
+    }
+}
+
+#[test]
+fn what_a_client_sends_before_its_finished_is_part_of_the_handshake() {
+    const NO_CERTIFICATE: usize = 25;
+    const END_OF_EARLY_DATA: usize = 21;
+    for len in [NO_CERTIFICATE, END_OF_EARLY_DATA] {
+        let hello = [server_hello13(SUITE, 32), change_cipher_spec(), data(900)];
+        let begun = vec![
+            (Client, client_hello()),
+            (Server, join(&hello)),
+            (Client, join(&[change_cipher_spec(), data(len)])),
+        ];
+        check(&begun, (op(TLS13, SUITE), 0));
+        let finished = [begun, vec![(Client, finished13())]].concat();
+        check(&finished, (op(TLS13, SUITE), OK));
     }
 }
 

@@ -2,9 +2,21 @@
 //! [`super::cgroup_skb`] jump to, so that the verifier takes each protocol by itself.
 
 use aya_ebpf::{bindings::__sk_buff, macros::cgroup_skb, programs::SkBuffContext};
-use weir_common::framing::{
-    conversation::step, dns::Dns, frames, memcached::Memcached, mongodb::MongoDb, mysql::Mysql,
-    postgres::Postgres, redis::Redis, tls::Tls, websocket, zookeeper::ZooKeeper,
+use weir_common::{
+    flow::protocol,
+    framing::{
+        conversation::{Conversation, step},
+        dns::Dns,
+        frames,
+        memcached::Memcached,
+        mongodb::MongoDb,
+        mysql::Mysql,
+        postgres::Postgres,
+        redis::Redis,
+        tls::Tls,
+        websocket,
+        zookeeper::ZooKeeper,
+    },
 };
 
 use crate::{
@@ -18,6 +30,9 @@ const PASS: i32 = 1;
 /// How many frames or windows full of them a run walks: enough for the largest segments that
 /// loopback makes (131,018 bytes) where a protocol passes over small frames by the window.
 const FRAME_STEPS: u32 = 2 * STEPS;
+
+/// What a step answers once the rest of the segment is TLS, beside [`step`].
+const GOES_ON_AS_TLS: u32 = step::LOST - 1;
 
 /// What the first words of an skb's control block hold while its programs run.
 mod way {
@@ -89,6 +104,10 @@ fn read(skb: *mut __sk_buff, advance: extern "C" fn(*mut __sk_buff, u32, u32) ->
         match advance(skb, handed.is_request as u32, handed.payload_at) {
             step::DONE => return PASS,
             step::MORE => {}
+            GOES_ON_AS_TLS => {
+                pass_on(skb, protocol::TLS);
+                return PASS;
+            }
             code => {
                 weir_missed(skb, handed.is_request as u32, code);
             }
@@ -97,6 +116,20 @@ fn read(skb: *mut __sk_buff, advance: extern "C" fn(*mut __sk_buff, u32, u32) ->
     }
     weir_missed(skb, handed.is_request as u32, step::DONE);
     PASS
+}
+
+/// A step of a protocol that can turn into TLS. Of that there may be something in the same segment: a
+/// client of MySQL does not wait between its request and its hello.
+#[inline(always)]
+fn up_to_tls<P: frames::Protocol>(
+    conversation: &mut Conversation,
+    is_request: bool,
+    payload: &mut Payload,
+) -> u32 {
+    if conversation.protocol == protocol::TLS {
+        return GOES_ON_AS_TLS;
+    }
+    frames::advance::<P, Payload>(conversation, is_request, payload)
 }
 
 /// Declares the program of a protocol and its step, a global function (see
@@ -148,12 +181,8 @@ reader!(
     weir_r_mongodb,
     frames::advance::<MongoDb, Payload>
 );
-reader!(weir_mysql, weir_r_mysql, frames::advance::<Mysql, Payload>);
-reader!(
-    weir_postgres,
-    weir_r_postgres,
-    frames::advance::<Postgres, Payload>
-);
+reader!(weir_mysql, weir_r_mysql, up_to_tls::<Mysql>);
+reader!(weir_postgres, weir_r_postgres, up_to_tls::<Postgres>);
 reader!(weir_tls, weir_r_tls, frames::advance::<Tls, Payload>);
 reader!(weir_redis, weir_r_redis, frames::advance::<Redis, Payload>);
 reader!(

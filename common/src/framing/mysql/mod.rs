@@ -3,6 +3,7 @@
 //! A packet is three bytes of length, a sequence number and a payload; one of 2^24-1 bytes goes on
 //! in the next. The server speaks first; a login is one exchange, [`command::CONNECT`], from the
 //! client's answer to the greeting to the server's OK or error. Then each command is a request.
+//! Where the client asks for TLS instead, the connection is one of TLS behind that packet.
 //!
 //! An answer says by its own bytes where it ends, whatever was agreed on at the login: an EOF
 //! packet has five bytes and an OK packet that stands for it at least seven. So a connection that

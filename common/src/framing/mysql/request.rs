@@ -93,9 +93,11 @@ fn handshake(conversation: &mut Conversation, packet: &Packet, from: usize, know
     }
     let wants_tls = packet.len == SSL_REQUEST_BYTES && capabilities & capability::SSL != 0;
     if wants_tls {
+        // The client does not wait: its hello may stand behind this packet.
         conversation.protocol = protocol::TLS;
+        return packet.frame(means::ASIDE);
     }
-    if wants_tls || capabilities & capability::PROTOCOL_41 == 0 {
+    if capabilities & capability::PROTOCOL_41 == 0 {
         return OPAQUE;
     }
     let mut facts = fact::GREETED | fact::SHOOK_HANDS;

@@ -48,7 +48,7 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
     if conversation.postgres.has(fact::ENCRYPTION_ASKED) {
         conversation.postgres.facts &= !fact::ENCRYPTION_ASKED;
         if header.kind != server::ERROR {
-            return encryption(conversation, header.kind);
+            return encryption(conversation, header.kind, to.wrapping_sub(from) == 1);
         }
     }
     if !is_passed(header.kind) && !is_last(header.kind) {
@@ -73,13 +73,22 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
     messages(conversation, from, to)
 }
 
-/// The answer to a request for encryption, before a startup message.
+/// The answer to a request for encryption, before a startup message. Where it is granted, the next
+/// bytes are those of TLS, the client's first.
 #[inline(always)]
-fn encryption(conversation: &mut Conversation, answer: u8) -> Frame {
+fn encryption(conversation: &mut Conversation, answer: u8, is_alone: bool) -> Frame {
     let (len, means) = match answer {
         b'S' => {
             conversation.protocol = protocol::TLS;
-            (0, means::OPAQUE)
+            // The server waits for the client: bytes behind this one are none of TLS.
+            (
+                1,
+                if is_alone {
+                    means::ASIDE
+                } else {
+                    means::OPAQUE
+                },
+            )
         }
         // GSSAPI.
         b'G' => (0, means::OPAQUE),

@@ -7,6 +7,8 @@
 //!   so pipelines are counted by statements, not by their Syncs;
 //! - what is asked up to a Sync without an Execute: above all, preparing a statement.
 //!
+//! Where a server grants encryption, the connection is one of TLS behind its one byte.
+//!
 //! An error ends its exchange at once. What the server then skips up to the next Sync failed with
 //! it: those Executes end when it is ready again. Where the answer to a Sync belongs is kept in
 //! [`Memory`], as are the names of prepared statements.

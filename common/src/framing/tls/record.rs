@@ -9,7 +9,11 @@ use crate::framing::{
 /// Bytes of a record with an alert in the clear.
 const ALERT_BYTES: u64 = HEADER_BYTES as u64 + 2;
 
-/// A Finished of TLS 1.3 is longer than this, with type and tag; an alert is shorter.
+/// An alert of TLS 1.3, with type and tag.
+const ENCRYPTED_ALERT_BYTES: u64 = HEADER_BYTES as u64 + 2 + 1 + 16;
+
+/// A Finished of TLS 1.3 is longer than this, with type and tag. What is shorter stands before it: the
+/// end of early data, or the certificate of a client that was asked for one and has none.
 const SHORT_BYTES: u64 = HEADER_BYTES as u64 + 40;
 
 /// Level of an alert that ends nothing (RFC 5246, section 7.2).
@@ -72,10 +76,12 @@ fn of_client(conversation: &mut Conversation, header: &Header) -> Frame {
     let client = &mut conversation.tls.client;
     match header.kind {
         kind::CHANGE_CIPHER_SPEC => client.facts |= fact::ENCRYPTED,
-        kind::APPLICATION_DATA if is_13 && header.len < SHORT_BYTES => {
+        kind::APPLICATION_DATA if is_13 && header.len <= ENCRYPTED_ALERT_BYTES => {
             return fail(conversation, header);
         }
-        kind::APPLICATION_DATA if is_13 => return finish(conversation, header, outcome::OK),
+        kind::APPLICATION_DATA if is_13 && header.len >= SHORT_BYTES => {
+            return finish(conversation, header, outcome::OK);
+        }
         kind::HANDSHAKE if !is_13 && client.facts & fact::ENCRYPTED != 0 => {
             if server & fact::FINISHED != 0 {
                 return finish(conversation, header, outcome::OK);

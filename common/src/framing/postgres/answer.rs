@@ -48,7 +48,7 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
     if conversation.postgres.has(fact::ENCRYPTION_ASKED) {
         conversation.postgres.facts &= !fact::ENCRYPTION_ASKED;
         if header.kind != server::ERROR {
-            return encryption(conversation, header.kind, to.wrapping_sub(from) == 1);
+            return encryption(conversation, header.kind);
         }
     }
     if !is_passed(header.kind) && !is_last(header.kind) {
@@ -76,19 +76,11 @@ pub(super) fn read(conversation: &mut Conversation, from: usize, to: usize) -> F
 /// The answer to a request for encryption, before a startup message. Where it is granted, the next
 /// bytes are those of TLS, the client's first.
 #[inline(always)]
-fn encryption(conversation: &mut Conversation, answer: u8, is_alone: bool) -> Frame {
+fn encryption(conversation: &mut Conversation, answer: u8) -> Frame {
     let (len, means) = match answer {
         b'S' => {
             conversation.protocol = protocol::TLS;
-            // The server waits for the client: bytes behind this one are none of TLS.
-            (
-                1,
-                if is_alone {
-                    means::ASIDE
-                } else {
-                    means::OPAQUE
-                },
-            )
+            (1, means::ASIDE)
         }
         // GSSAPI.
         b'G' => (0, means::OPAQUE),

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::observe::{condition::Condition, model::Filter};
+use crate::observe::{condition::Condition, model::Filter, protocol::name};
 
 /// Form of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -47,8 +47,8 @@ pub struct Filters {
     /// Client or server: the same
     #[arg(long, value_name = "SERVICE")]
     pub service: Option<String>,
-    /// Protocol: http, tls, tcp, …
-    #[arg(long)]
+    /// Protocol: http, postgresql, tls, tcp, …
+    #[arg(long, value_parser = protocol)]
     pub protocol: Option<String>,
     /// Status: 404, a class like 5xx, or `none` for no response
     #[arg(long, value_parser = status)]
@@ -139,11 +139,35 @@ fn status(text: &str) -> Result<String, String> {
     {
         return Ok(class);
     }
-    Err("write a code like 404, a class like 5xx, or none for no response".into())
+    let forms = "write a code like 404, a class like 5xx, or none for no response";
+    Err(format!(
+        "{forms}; what failed, whatever its protocol, is `--where error`"
+    ))
+}
+
+/// A protocol as answers name it. Another word would wait for ever for what cannot come.
+fn protocol(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    let mut names: Vec<&str> = (0..=u8::MAX).map(name).chain(["udp"]).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.contains(&text.as_str()) {
+        return Ok(text);
+    }
+    Err(format!("weir knows {}", names.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn protocols_are_those_of_answers() {
+        for known in ["http", "postgresql", "PostgreSQL", "tcp", "dns", "udp"] {
+            assert_eq!(super::protocol(known), Ok(known.to_ascii_lowercase()));
+        }
+        let told = super::protocol("postgress").unwrap_err();
+        assert!(told.contains("postgresql, redis, tcp"), "{told}");
+    }
+
     use super::*;
 
     #[test]

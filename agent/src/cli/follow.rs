@@ -38,7 +38,11 @@ impl<R: Row> Printer<R> {
     /// `most` items of a stream are printed at most; `past` tells that it begins with the past.
     pub fn new(output: Output, follow: Follow, most: Option<u64>, past: bool) -> Self {
         Self {
-            items: Items::new(output),
+            items: if past {
+                Items::new(output)
+            } else {
+                Items::live(output)
+            },
             output,
             follow,
             past,

@@ -32,12 +32,22 @@ impl<R: Row> Items<R> {
         }
     }
 
+    /// The same for items that happen while they are written. Who reads a file later may not know the
+    /// day.
+    pub fn live(output: Output) -> Self {
+        let mut items = Self::new(output);
+        if out::is_terminal() {
+            items.table = items.table.live();
+        }
+        items
+    }
+
     /// Writes an item, with the heading before the first one. `-o json` has no form for single
     /// items and is written like `-o jsonl`.
     pub fn item(&mut self, item: &R) -> Result<(), Failure> {
         match self.form {
             Format::Table | Format::Wide => {
-                let row = self.table.row(item, out::now());
+                let row = self.table.row(item, out::now(), out::terminal_width());
                 self.out.text(&row)
             }
             Format::Json | Format::Jsonl => self.out.text(&json::line(item)),

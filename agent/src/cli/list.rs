@@ -75,11 +75,17 @@ pub fn run<R: Row + DeserializeOwned>(
 /// Refuses conditions on fields that no such item has.
 fn known_fields<R: Row>(filters: &Filters) -> Result<(), Failure> {
     for condition in &filters.conditions {
-        if !R::PATHS.contains(&condition.field.as_str()) {
+        let field = condition.field.as_str();
+        if !R::PATHS.contains(&field) {
+            let is_like = |path: &&str| path.contains(field);
+            let like: Vec<&str> = R::PATHS.iter().copied().filter(is_like).collect();
+            let hint = if like.is_empty() {
+                format!("there are {}", R::PATHS.join(", "))
+            } else {
+                format!("there is {}", like.join(", "))
+            };
             return Err(Failure::usage(format!(
-                "--where '{condition}': there is no field `{}`; there are {}",
-                condition.field,
-                R::PATHS.join(", ")
+                "--where '{condition}': there is no field `{field}`; {hint}"
             )));
         }
     }

@@ -45,6 +45,12 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Columns of the terminal that stdout is, as it is now.
+pub fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col != 0).then_some(size.ws_col.into())
+}
+
 /// True if colours are wanted on a stream: a terminal, and neither `NO_COLOR` nor a dumb one.
 pub fn color(terminal: bool) -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());

@@ -24,6 +24,8 @@ pub struct Column {
     pub wide: bool,
     /// Width to begin with in a stream, where later rows are not known yet.
     pub stream_width: usize,
+    /// Times, which in a live stream are shown without their date.
+    pub time: bool,
 }
 
 impl Column {
@@ -34,6 +36,15 @@ impl Column {
             align: Align::Left,
             wide: false,
             stream_width,
+            time: false,
+        }
+    }
+
+    /// A column of times.
+    pub const fn time(name: &'static str) -> Self {
+        Self {
+            time: true,
+            ..Self::left(name, "2026-11-30T04:38:22.656Z".len())
         }
     }
 
@@ -122,6 +133,15 @@ pub struct Style {
     pub color: bool,
 }
 
+/// Bytes of a time's date, with the T behind it.
+const DATE_LEN: usize = "2026-11-30T".len();
+
+/// What of a terminal's width each column but the last may have at most, unless it begins wider.
+const SHARE: usize = 6;
+
+/// What the last column has at least, whatever the terminal's width.
+const LEAST: usize = 16;
+
 /// Longest cell of a table that is not wide, in columns of the terminal.
 const LONGEST: usize = 64;
 
@@ -157,6 +177,7 @@ pub struct StreamTable {
     widths: Vec<usize>,
     style: Style,
     headed: bool,
+    is_live: bool,
 }
 
 impl StreamTable {
@@ -172,13 +193,37 @@ impl StreamTable {
             widths,
             style,
             headed: false,
+            is_live: false,
         }
     }
 
+    /// The same for somebody who watches: of times the date is known, and left out.
+    pub fn live(mut self) -> Self {
+        self.is_live = true;
+        for column in self.columns.iter_mut().filter(|column| column.time) {
+            column.stream_width -= DATE_LEN;
+        }
+        for (width, column) in self.widths.iter_mut().zip(&self.columns) {
+            *width = column.stream_width.max(column.name.width());
+        }
+        self
+    }
+
     /// The next row, with the heading before the first one. A cell that does not fit makes its
-    /// column wider from there on.
-    pub fn row<R: Row>(&mut self, item: &R, now: f64) -> String {
-        let cells = shown::<R>(item, now, self.style);
+    /// column wider from there on; on a terminal of `room` columns only so far that rows fit.
+    pub fn row<R: Row>(&mut self, item: &R, now: f64, room: Option<usize>) -> String {
+        let mut cells = shown::<R>(item, now, self.style);
+        if self.is_live {
+            for (cell, column) in cells.iter_mut().zip(&self.columns) {
+                if column.time {
+                    cell.text = cell.text.split_off(DATE_LEN.min(cell.text.len()));
+                }
+            }
+        }
+        let room = room.filter(|_| !self.style.wide);
+        if let Some(room) = room {
+            self.narrow(&mut cells, room);
+        }
         grow(&mut self.widths, &cells);
         let mut out = String::new();
         if !std::mem::replace(&mut self.headed, true) {
@@ -186,6 +231,20 @@ impl StreamTable {
         }
         line(&mut out, &self.columns, &self.widths, &cells, self.style);
         out
+    }
+
+    /// Cuts cells so that the row fits into a terminal.
+    fn narrow(&self, cells: &mut [Cell], room: usize) {
+        let Some((last, others)) = cells.split_last_mut() else {
+            return;
+        };
+        let mut used = 0;
+        for ((cell, column), width) in others.iter_mut().zip(&self.columns).zip(&self.widths) {
+            let most = column.stream_width.max(room / SHARE);
+            cell.text = ellipsis(&cell.text, most);
+            used += cell.text.width().max(*width) + 2;
+        }
+        last.text = ellipsis(&last.text, room.saturating_sub(used).max(LEAST));
     }
 }
 
@@ -329,12 +388,55 @@ mod tests {
     #[test]
     fn streams_grow_and_are_headed_once() {
         let mut table = StreamTable::new::<Item>(Style::default());
-        assert_eq!(table.row(&Item("a", 1), 0.0), "NAME      N\na         1\n");
         assert_eq!(
-            table.row(&Item("longer-name", 2), 0.0),
+            table.row(&Item("a", 1), 0.0, None),
+            "NAME      N\na         1\n"
+        );
+        assert_eq!(
+            table.row(&Item("longer-name", 2), 0.0, None),
             "longer-name    2\n"
         );
-        assert_eq!(table.row(&Item("b", 3), 0.0), "b              3\n");
+        assert_eq!(table.row(&Item("b", 3), 0.0, None), "b              3\n");
+    }
+
+    #[derive(Serialize)]
+    struct Event(&'static str, &'static str);
+
+    impl Row for Event {
+        const COLUMNS: &'static [Column] = &[
+            Column::time("TIME"),
+            Column::left("WHO", 4),
+            Column::left("WHAT", 6),
+        ];
+        const PATHS: &'static [&'static str] = &[];
+        fn cells(&self, _: f64) -> Vec<Cell> {
+            vec![unit::time(1.5).into(), self.0.into(), self.1.into()]
+        }
+    }
+
+    #[test]
+    fn rows_of_a_live_stream_fit_into_the_terminal() {
+        let long = Event("somebody-else", "does something that takes long to tell");
+        let mut table = StreamTable::new::<Event>(style(false, true, false)).live();
+        for (room, expected) in [
+            (
+                Some(48),
+                "00:00:01.500Z  somebod…  does something that ta…\n",
+            ),
+            // The last column keeps something to show, and other ones do not shrink again.
+            (Some(20), "00:00:01.500Z  som…      does something …\n"),
+            (
+                None,
+                "00:00:01.500Z  somebody-else  does something that takes long to tell\n",
+            ),
+        ] {
+            assert_eq!(table.row(&long, 0.0, room), expected);
+        }
+        let mut table = StreamTable::new::<Event>(style(true, true, false));
+        assert_eq!(
+            table.row(&Event("a", "b"), 0.0, Some(20)),
+            "1970-01-01T00:00:01.500Z  a     b\n"
+        );
     }
 
     #[test]

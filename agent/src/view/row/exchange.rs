@@ -11,7 +11,7 @@ use crate::{
 
 impl Row for Exchange {
     const COLUMNS: &'static [Column] = &[
-        Column::left("TIME", 24),
+        Column::time("TIME"),
         Column::left("CLIENT", 12),
         Column::left("SERVER", 12),
         Column::left("PROTOCOL", 8).wide(),

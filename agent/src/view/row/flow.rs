@@ -11,7 +11,7 @@ use crate::{
 
 impl Row for FlowItem {
     const COLUMNS: &'static [Column] = &[
-        Column::left("TIME", 24).wide(),
+        Column::time("TIME").wide(),
         Column::left("EVENT", 6),
         Column::left("CLIENT", 12),
         Column::left("SERVER", 12),

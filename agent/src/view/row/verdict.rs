@@ -11,7 +11,7 @@ use crate::{
 
 impl Row for VerdictItem {
     const COLUMNS: &'static [Column] = &[
-        Column::left("TIME", 24),
+        Column::time("TIME"),
         Column::left("VERDICT", 7),
         Column::left("CLIENT", 12),
         Column::left("SERVER", 12),

@@ -15,6 +15,7 @@
 pub mod conversation;
 pub mod detect;
 pub mod dns;
+mod finish;
 pub mod frames;
 mod heads;
 pub mod http1;

@@ -2,9 +2,7 @@
 
 use super::{
     conversation::Conversation,
-    dns,
-    http2::{self, FRAME_HEADER_BYTES},
-    line, memcached, mongodb, mysql, postgres, redis,
+    dns, http2, line, memcached, mongodb, mysql, postgres, redis,
     stream::{Direction, phase},
     websocket,
     window::Window,
@@ -45,8 +43,10 @@ pub(super) fn detect(
     if !is_request {
         return greeting(conversation, from, to);
     }
-    if to >= from + 8 && http2::begins_connection(window, from) {
-        return protocol::HTTP2;
+    let preface = http2::preface_evidence(window, from, to);
+    let preface = window.forget(preface as usize) as u8;
+    if preface != protocol::TCP {
+        return preface;
     }
     let code = request(direction, from, to);
     let window = &mut direction.window;
@@ -73,15 +73,15 @@ fn upgraded(conversation: &mut Conversation, is_request: bool, from: usize, to: 
     if code != protocol::TCP {
         return code;
     }
-    let window = &conversation.direction_mut(is_request).window;
-    let known = to.wrapping_sub(from);
-    let is_http2 = if is_request {
-        known >= 8 && http2::begins_connection(window, from)
+    let window = &mut conversation.direction_mut(is_request).window;
+    let code = if is_request {
+        http2::preface_evidence(window, from, to)
     } else {
-        known >= FRAME_HEADER_BYTES && http2::begins_server(window, from)
+        http2::server_evidence(window, from, to)
     };
-    if is_http2 {
-        protocol::HTTP2
+    let code = window.forget(code as usize) as u8;
+    if code != protocol::TCP {
+        code
     } else if line::is_tls_handshake(window, from) {
         protocol::TLS
     } else {
@@ -91,10 +91,12 @@ fn upgraded(conversation: &mut Conversation, is_request: bool, from: usize, to: 
 
 /// The same of a server's first bytes, where its client waits for them.
 #[inline(always)]
-fn greeting(conversation: &Conversation, from: usize, to: usize) -> u8 {
-    if to >= from + FRAME_HEADER_BYTES && http2::begins_server(&conversation.response.window, from)
-    {
-        return protocol::HTTP2;
+fn greeting(conversation: &mut Conversation, from: usize, to: usize) -> u8 {
+    let window = &mut conversation.response.window;
+    let code = http2::server_evidence(window, from, to);
+    let code = window.forget(code as usize) as u8;
+    if code != protocol::TCP {
+        return code;
     }
     if conversation.request.highest != 0 {
         return protocol::TCP;

@@ -224,9 +224,10 @@ fn act<P: Protocol>(
         .next
         .wrapping_sub((CARRY_BYTES as u64).wrapping_sub(from as u64));
     if frame.means & means::BEFORE != 0 {
-        return end_before(conversation, is_request, start, from, to);
+        go_on(conversation, is_request, start, from, to);
+        return end_at(conversation, is_request, start);
     }
-    if frame.means & means::END == 0 && frame.len < (CARRY_BYTES as u64).wrapping_sub(from as u64) {
+    if frame.len < (CARRY_BYTES as u64).wrapping_sub(from as u64) {
         // What follows it was carried as well, and stays so.
         direction.carry_len = direction.carry_len.wrapping_sub(frame.len as u8);
     } else {
@@ -260,7 +261,7 @@ fn act<P: Protocol>(
     if direction.segment.end < direction.next {
         return step::DONE;
     }
-    end_message(conversation, is_request)
+    end_at(conversation, is_request, start.wrapping_add(frame.len))
 }
 
 /// A frame that begins at this offset begins a message, or goes on with one.
@@ -283,20 +284,13 @@ fn go_on(conversation: &mut Conversation, is_request: bool, start: u64, from: us
     }
 }
 
-/// A message ends where the frame under the reader begins: the frame stays unread.
+/// A message ends at this offset: what is carried from there on stays unread.
 #[inline(always)]
-fn end_before(
-    conversation: &mut Conversation,
-    is_request: bool,
-    start: u64,
-    from: usize,
-    to: usize,
-) -> Step {
-    go_on(conversation, is_request, start, from, to);
+fn end_at(conversation: &mut Conversation, is_request: bool, end: u64) -> Step {
     let direction = conversation.direction_mut(is_request);
-    // Where reading goes on: behind what is carried of the frame.
+    // Where reading goes on: behind what is carried.
     let next = direction.next;
-    direction.next = start;
+    direction.next = end;
     let step = end_message(conversation, is_request);
     conversation.direction_mut(is_request).next = next;
     step

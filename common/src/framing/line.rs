@@ -97,6 +97,10 @@ pub(super) fn request_line(
     let word = direction.window.u64_at(start);
     let (mut code, mut len) = known_method(word);
     if code == method::NONE {
+        // RFC 9113, section 11.6: PRI is no method, so that HTTP/2 can begin with it.
+        if word == text(*b"PRI * HT") {
+            return false;
+        }
         (code, len) = other_method(&direction.window, start);
         // Its version is not in sight: a path must speak for it.
         if !complete && direction.window.byte(start + len + 1) != b'/' {

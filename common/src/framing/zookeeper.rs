@@ -102,9 +102,11 @@ pub const fn op_of_word(word: [u8; 4]) -> u64 {
 pub(super) fn evidence(window: &Window, from: usize, to: usize) -> u8 {
     let len = to.wrapping_sub(from);
     if len < 12 {
-        // Lengths are far below 2^24, operation codes near 0.
+        // Lengths are far below 2^24, operation codes near 0; of a connect request any number may
+        // stand there.
         let code = window.byte(from + 8);
-        let may = window.byte(from) == 0 && (len <= 8 || code == 0 || code == 0xff);
+        let is_connect = word_at(window, from + 4) == 0;
+        let may = window.byte(from) == 0 && (len <= 8 || is_connect | (code == 0) | (code == 0xff));
         return if may {
             protocol::UNKNOWN
         } else {

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod talk;
 
+mod beginnings;
 mod blocks;
 mod frames;
 mod reads;

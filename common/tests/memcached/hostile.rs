@@ -90,6 +90,29 @@ fn what_is_no_memcached_turns_opaque() {
     }
 }
 
+/// While MongoDB could still begin like this, more than the command was carried.
+#[test]
+fn a_command_that_is_known_late_keeps_what_stands_behind_it() {
+    for behind in ["\0\0\0\r\n\0\0\0C\0\0\0\0m", "mg k v\r\n"] {
+        let bytes = ["ms\r\x01\x05END\r\n", behind].concat();
+        let told = |piece: usize| {
+            let mut talk = Talk::new();
+            for piece in bytes.as_bytes().chunks(piece) {
+                talk.say(Client, piece);
+            }
+            talk.say(Server, b"HD\r\nEN\r\n");
+            let conversation = &talk.conversation;
+            let state = (conversation.protocol, conversation.opaque, talk.lost);
+            (state, conversation.asked)
+        };
+        let whole = told(4096);
+        assert_eq!(whole.0.2, 0);
+        for piece in [1, 2, 3, 5, 7, 11, 13] {
+            assert_eq!(told(piece), whole, "{bytes:?} by {piece}");
+        }
+    }
+}
+
 #[test]
 fn garbage_on_a_known_connection_is_a_loss_and_is_left_again() {
     for (side, bytes) in [

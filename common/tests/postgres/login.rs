@@ -45,6 +45,21 @@ fn a_refused_login_fails() {
 }
 
 #[test]
+fn what_stands_behind_the_first_message_is_no_loss() {
+    let bytes = [&startup()[..], b"ST / HTTP/1.1\r\n\r\n"].concat();
+    for piece in [4096, 8, 14, startup().len()] {
+        let mut talk = Talk::new();
+        for piece in bytes.chunks(piece) {
+            talk.say(Client, piece);
+        }
+        let talk = talk.end();
+        let found = (talk.conversation.protocol, talk.conversation.opaque);
+        assert_eq!(found, (protocol::TCP, 1), "by {piece}");
+        assert_eq!((talk.finished.len(), talk.lost), (0, 0), "by {piece}");
+    }
+}
+
+#[test]
 fn encryption_that_is_refused_goes_on_in_the_open() {
     let says = [
         (Client, gssenc_request()),

@@ -77,6 +77,10 @@ fn sessions_begin_and_are_refused() {
         &[(Client, connect(false)), (Server, connected(0))],
         &[(OP_CONNECT, 1000, 48, 41)],
     );
+    // A client that saw a transaction of a high epoch.
+    let mut again = connect(true);
+    again[8] = 3;
+    check(&[(Client, again), (Server, connected(10_000))], &[BEGUN]);
 }
 
 #[test]
@@ -317,13 +321,23 @@ fn what_is_no_zookeeper_turns_opaque() {
         vec![0; 64],
         request(1, 999, b"/ab"),
         request(-3, PING, b""),
+        // A transaction's first part behind the end of its request.
+        [
+            &request(7, MULTI, b"ab")[..],
+            &[0, 0, 0, 255, 255, 255, 255, 0],
+        ]
+        .concat(),
         wire::frame(&[0xff; 40]),
     ] {
-        let mut talk = Talk::new();
-        talk.say(Client, &bytes);
-        talk.say(Client, b"more and more");
-        assert_eq!(talk.conversation.opaque, 1, "{bytes:?}");
-        assert_eq!((talk.finished.len(), talk.lost), (0, 0));
+        for piece in [4096, 4] {
+            let mut talk = Talk::new();
+            for piece in bytes.chunks(piece) {
+                talk.say(Client, piece);
+            }
+            talk.say(Client, b"more and more");
+            assert_eq!(talk.conversation.opaque, 1, "{bytes:?}");
+            assert_eq!((talk.finished.len(), talk.lost), (0, 0), "{bytes:?}");
+        }
     }
 }
 

@@ -122,7 +122,7 @@ fn conversations() {
     check(
         &[
             ('>', get),
-            ('<', "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n\0\0\0"),
+            ('<', "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\nzzz"),
         ],
         &["GET 101 27+38", "opaque 5"],
     );

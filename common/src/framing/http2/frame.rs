@@ -1,6 +1,9 @@
 //! Frame headers (RFC 9113, section 4.1).
 
-use crate::framing::window::Window;
+use crate::{
+    flow::protocol,
+    framing::window::{Window, masked},
+};
 
 /// Length of a frame's header, bytes.
 pub const FRAME_HEADER_BYTES: usize = 9;
@@ -102,18 +105,87 @@ impl Header {
     }
 }
 
-/// True if the bytes begin the client's connection preface (RFC 9113, section 3.4).
+/// The client's connection preface (RFC 9113, section 3.4).
+const PREFACE: [u64; 3] = [
+    u64::from_le_bytes(*b"PRI * HT"),
+    u64::from_le_bytes(*b"TP/2.0\r\n"),
+    u64::from_le_bytes(*b"\r\nSM\r\n\r\n"),
+];
+
+/// Its length, bytes.
+pub(super) const PREFACE_BYTES: usize = 24;
+
+/// True if the bytes begin like the client's connection preface.
 #[inline(always)]
 pub(in crate::framing) fn begins_connection(window: &Window, at: usize) -> bool {
-    window.u64_at(at) == u64::from_le_bytes(*b"PRI * HT")
+    window.u64_at(at) == PREFACE[0]
 }
 
-/// True if the bytes are a SETTINGS frame as a server's first: some speak before the client.
-#[inline(always)]
-pub(in crate::framing) fn begins_server(window: &Window, at: usize) -> bool {
-    let header = header(window, at);
-    header.kind == kind::SETTINGS && header.flags == 0 && header.len <= 120 && header.is_usual()
+/// Which bits of a word count of which `n - 16` bytes are known; a table, because branches on a
+/// length are paths for the verifier.
+static KNOWN_BITS: [u64; 64] = known_bits();
+
+const fn known_bits() -> [u64; 64] {
+    let mut masks = [u64::MAX; 64];
+    let mut n = 0;
+    while n < 24 {
+        let known = if n > 16 { n - 16 } else { 0 };
+        masks[n] = (1 << (known * 8)) - 1;
+        n += 1;
+    }
+    masks
 }
+
+/// What the bytes from `from` up to `to` are by the client's connection preface: HTTP/2 if all of
+/// it is there, [`protocol::UNKNOWN`] while it may come to that.
+#[inline(always)]
+pub(in crate::framing) fn preface_evidence(window: &mut Window, from: usize, to: usize) -> u8 {
+    let known = to.wrapping_sub(from);
+    let all = known >= PREFACE_BYTES;
+    let known = window.forget(if all { PREFACE_BYTES } else { known });
+    let mut other = 0;
+    let mut i = 0;
+    while i < PREFACE.len() {
+        let counts = KNOWN_BITS[masked::<63>(known + 16 - i * 8)];
+        other |= (window.u64_at(from.wrapping_add(i * 8)) ^ PREFACE[i]) & counts;
+        i += 1;
+    }
+    if other != 0 {
+        protocol::TCP
+    } else if all {
+        protocol::HTTP2
+    } else {
+        protocol::UNKNOWN
+    }
+}
+
+/// The same of the SETTINGS frame that a server begins with: some speak before the client.
+#[inline(always)]
+pub(in crate::framing) fn server_evidence(window: &mut Window, from: usize, to: usize) -> u8 {
+    /// A frame of SETTINGS on stream 0 without flags, but for its length.
+    const BEGINNING: u64 = (kind::SETTINGS as u64) << 24;
+    const LEN: u64 = 0xff << 16;
+    const RESERVED: u64 = 1 << 47;
+    let known = to.wrapping_sub(from);
+    let all = known >= FRAME_HEADER_BYTES;
+    let known = window.forget(if all { FRAME_HEADER_BYTES } else { known });
+    let word = window.u64_at(from);
+    let counts = KNOWN_BITS[masked::<63>(known + 16)] & !(LEN | RESERVED);
+    let last = window.byte(from.wrapping_add(8)) as u64 * all as u64;
+    let other = (word ^ BEGINNING) & counts | last;
+    let len = (word >> 16) as u8;
+    let fits = len <= MAX_SETTINGS_BYTES && len.is_multiple_of(6);
+    if other != 0 || known > 2 && !fits {
+        protocol::TCP
+    } else if all {
+        protocol::HTTP2
+    } else {
+        protocol::UNKNOWN
+    }
+}
+
+/// A server has fewer settings than that at the beginning, bytes.
+const MAX_SETTINGS_BYTES: u8 = 120;
 
 /// Frames that a late observer looks at.
 const LOOK_FRAMES: u32 = 4;

@@ -29,7 +29,7 @@ use bytemuck::{Pod, Zeroable};
 
 pub use block::fields;
 pub use frame::{FRAME_HEADER_BYTES, flag, kind};
-pub(in crate::framing) use frame::{begins_connection, begins_server, resumes};
+pub(in crate::framing) use frame::{preface_evidence, resumes, server_evidence};
 pub use repeat::Repeat;
 pub use stream::{Spill, Stream, StreamKey, stream_flag};
 pub use table::{ENTRIES, Field, Table, field};

@@ -5,7 +5,7 @@ use super::{
     block::spoil,
     exchange::{end_block, end_stream, find},
     flag,
-    frame::{self, FRAME_HEADER_BYTES, Header, begins_connection},
+    frame::{self, FRAME_HEADER_BYTES, Header, PREFACE_BYTES, begins_connection},
     kind, outcome, place, repeat,
 };
 use crate::{
@@ -17,9 +17,6 @@ use crate::{
         window::{CARRY_BYTES, DATA_BYTES, Load, blank},
     },
 };
-
-/// Bytes of the client's connection preface (RFC 9113, section 3.4).
-const PREFACE_BYTES: usize = 24;
 
 /// Most bytes that stand before a header block's fragment: frame header, padding length,
 /// priority, promised stream.

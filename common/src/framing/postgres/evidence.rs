@@ -49,8 +49,8 @@ pub(super) fn untyped(window: &Window, from: usize) -> Untyped {
     }
 }
 
-/// Whether the first bytes of a connection, the client's, begin with such a message. Nothing may
-/// stand behind it: the client waits for an answer.
+/// Whether the first bytes of a connection, the client's, begin with such a message. What stands
+/// behind it says nothing, since it may come in the same segment or in the next one.
 #[inline(always)]
 pub(in crate::framing) fn startup_evidence(window: &Window, from: usize, to: usize) -> u8 {
     let known = to.wrapping_sub(from);
@@ -58,8 +58,7 @@ pub(in crate::framing) fn startup_evidence(window: &Window, from: usize, to: usi
         return protocol::UNKNOWN;
     }
     let found = untyped(window, from);
-    let is_alone = known <= word_at(window, from) as usize;
-    if !is_alone || found == Untyped::Nothing {
+    if found == Untyped::Nothing {
         return protocol::TCP;
     }
     if found != Untyped::Startup {

@@ -10,7 +10,7 @@ use crate::{
     answer::{Edge, Exchange},
     process::Process,
     scratch::Scratch,
-    wait_for,
+    times, wait_for,
 };
 
 /// An exchange as its client saw it.
@@ -114,23 +114,25 @@ pub fn expect(agent: &Agent, port: u16, server: &str, deeds: &[Deed]) -> Vec<Edg
     edges
 }
 
-/// Fails unless the server took less than the client waited, and not absurdly less.
+/// Fails unless each exchange of these operations took no longer than its client waited.
 pub fn check_durations(exchanges: &[Exchange], deeds: &[Deed], operations: &[&str]) {
     for operation in operations {
-        let seen = exchanges.iter().filter(|e| e.operation == *operation);
-        let seen = median(seen.map(|e| e.duration_ns).collect());
-        let waited = deeds
-            .iter()
-            .filter(|deed| deed.operation == *operation && deed.waited_ns != 0);
-        let waited = median(waited.map(|deed| deed.waited_ns).collect());
-        assert!(
-            seen > 1_000 && seen < waited && waited < seen * 50,
-            "{operation}: seen {seen} ns, waited {waited} ns"
-        );
+        let (seen, waited) = of(exchanges, deeds, operation);
+        times::check_within(operation, &seen, &waited);
     }
 }
 
-fn median(mut values: Vec<u64>) -> u64 {
-    values.sort_unstable();
-    values[values.len() / 2]
+/// The same of slow ones, which also took as long as their clients waited within 5 %.
+pub fn check_slow(exchanges: &[Exchange], deeds: &[Deed], operation: &str) {
+    let (seen, waited) = of(exchanges, deeds, operation);
+    times::check_slow(operation, &seen, &waited);
+}
+
+/// Times of an operation as weir and as its client tell them, ns, in the same order.
+pub fn of(exchanges: &[Exchange], deeds: &[Deed], operation: &str) -> (Vec<u64>, Vec<u64>) {
+    let deeds = deeds.iter().filter(|deed| deed.operation == operation);
+    (
+        times::durations(exchanges, |exchange| exchange.operation == operation),
+        deeds.map(|deed| deed.waited_ns).collect(),
+    )
 }

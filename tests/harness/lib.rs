@@ -8,6 +8,7 @@
 //! - [`agent`], [`answer`]: the `weir` under test and the shapes that its answers promise
 //! - [`metrics`]: the operations that its Prometheus endpoint tells of
 //! - [`deeds`]: what clients say that they did, against what weir tells
+//! - [`times`]: how long clients waited, against how long weir says
 //! - [`client`], [`bulk`]: what plain clients cannot do: split heads, steady streams, exact windows
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod netns;
 pub mod process;
 pub mod scratch;
 pub mod server;
+pub mod times;
 
 use std::{
     thread,

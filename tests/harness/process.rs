@@ -95,6 +95,20 @@ impl Process {
         let _ = kill_process(self.id(), signal);
     }
 
+    /// Does `work` while the whole group stands still for so long at its beginning: what is sent to
+    /// it meanwhile waits in its sockets.
+    pub fn while_stopped<T>(&self, time: Duration, work: impl FnOnce() -> T) -> T {
+        let group = self.id();
+        let _ = kill_process_group(group, Signal::STOP);
+        let waker = thread::spawn(move || {
+            thread::sleep(time);
+            let _ = kill_process_group(group, Signal::CONT);
+        });
+        let result = work();
+        waker.join().expect("let the group go on");
+        result
+    }
+
     /// Kills it at once (`kill -9`), as a crash would.
     pub fn kill(&mut self) {
         let _ = kill_process_group(self.id(), Signal::KILL);

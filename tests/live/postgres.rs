@@ -1,64 +1,19 @@
 //! PostgreSQL and its clients: every statement is counted once, under its name, with its error.
 
-use std::{collections::BTreeMap, net::SocketAddr, process::Command, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use weir_tests::{
-    agent::{Agent, Options},
+    agent::Agent,
     answer::Exchange,
+    deeds::{self, Deed, all_details, check_durations, check_slow, tally, tally_of},
     gate::live,
     netns::Namespace,
-    process::{Process, must, output},
-    scratch::Scratch,
+    process::{must, output},
     server::{Place, postgres::Postgres},
     wait_for,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 5432);
-
-/// What a client did: operation and SQLSTATE of the error (0 = none), and how long it waited, ns.
-type Deed = (String, String, u64);
-
-/// Reads what `postgres_client.py` tells.
-fn deeds(text: &str) -> Vec<Deed> {
-    let deed = |line: &str| {
-        let mut words = line.rsplitn(3, ' ');
-        let took = words.next()?.parse().ok()?;
-        let error = words.next()?.to_owned();
-        Some((words.next()?.to_owned(), error, took))
-    };
-    let lines = text.lines();
-    lines
-        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said: {line}")))
-        .collect()
-}
-
-type Tally = BTreeMap<(String, String), u64>;
-
-fn tally(deeds: impl Iterator<Item = (String, String)>) -> Tally {
-    let mut tally = BTreeMap::new();
-    for deed in deeds {
-        *tally.entry(deed).or_default() += 1;
-    }
-    tally
-}
-
-fn said(deeds: &[Deed]) -> Tally {
-    tally(deeds.iter().map(|deed| (deed.0.clone(), deed.1.clone())))
-}
-
-fn seen(exchanges: &[Exchange]) -> Tally {
-    tally(exchanges.iter().map(|exchange| {
-        let error = exchange.error.as_deref().unwrap_or("0");
-        (exchange.operation.clone(), error.to_owned())
-    }))
-}
-
-fn all_details() -> Options {
-    Options {
-        config: "detail_per_second = 1000000\n".into(),
-        ..Options::default()
-    }
-}
 
 /// Fails unless the edges of the server count what the clients did, and lost nothing.
 fn expect(agent: &Agent, server: &Postgres, calls: u64, failed: u64) {
@@ -74,7 +29,7 @@ fn expect(agent: &Agent, server: &Postgres, calls: u64, failed: u64) {
 }
 
 fn failures(deeds: &[Deed]) -> u64 {
-    deeds.iter().filter(|deed| deed.1 != "0").count() as u64
+    deeds.iter().filter(|deed| deed.error != "-").count() as u64
 }
 
 #[test]
@@ -86,19 +41,20 @@ fn every_statement_is_counted_once() {
     let agent = Agent::with(all_details());
     let server = Postgres::start(Place::In(&host), SocketAddr::from(SERVER));
     let tap = agent.tap();
-    let mut deeds = Vec::new();
+    let mut done = Vec::new();
     for scenario in [
         "commands", "errors", "copies", "prepared", "pipeline", "cancel",
     ] {
         let text = must(&mut server.client(Place::In(&host), scenario));
-        deeds.extend(self::deeds(&text));
+        done.extend(deeds::read(&text));
     }
-    deeds.extend(psql(&server, &host));
-    let exchanges = tap.take(server.address.port(), deeds.len());
-    assert_eq!(seen(&exchanges), said(&deeds));
-    expect(&agent, &server, deeds.len() as u64, failures(&deeds));
+    done.extend(psql(&server, &host));
+    let exchanges = tap.take(server.address.port(), done.len());
+    assert_eq!(tally_of(&exchanges), tally(&done));
+    expect(&agent, &server, done.len() as u64, failures(&done));
     check_sizes(&exchanges);
-    check_duration(&exchanges, &deeds);
+    check_durations(&exchanges, &done, &["INSERT orders", "SELECT missing"]);
+    check_slow(&exchanges, &done, "SELECT pg_sleep");
 }
 
 /// Statements by psql, which goes on behind an error.
@@ -115,12 +71,16 @@ fn psql(server: &Postgres, host: &Namespace) -> Vec<Deed> {
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("column \"nope\" does not exist"), "{said}");
     [
-        ("CONNECT", "0"),
-        ("SELECT", "0"),
-        ("TABLE orders", "0"),
+        ("CONNECT", "-"),
+        ("SELECT", "-"),
+        ("TABLE orders", "-"),
         ("SELECT", "42703"),
     ]
-    .map(|(operation, error)| (operation.to_owned(), error.to_owned(), 0))
+    .map(|(operation, error)| Deed {
+        operation: operation.into(),
+        error: error.into(),
+        waited_ns: 0,
+    })
     .into()
 }
 
@@ -140,25 +100,6 @@ fn check_sizes(exchanges: &[Exchange]) {
     assert!(series.response_bytes > 1_200_000, "{series:?}");
     let copied: u64 = of("COPY orders").map(|e| e.request_bytes).sum();
     assert!(copied > 5000 * 12, "{copied} bytes were copied in");
-}
-
-/// The slowest statement, one of 300 ms, took as long as its client waited, within 5 %.
-fn check_duration(exchanges: &[Exchange], deeds: &[Deed]) {
-    let seen = exchanges
-        .iter()
-        .filter(|e| e.operation == "SELECT" && e.error.is_none())
-        .map(|e| e.duration_ns);
-    let waited = deeds
-        .iter()
-        .filter(|deed| deed.0 == "SELECT" && deed.1 == "0")
-        .map(|deed| deed.2);
-    let seen = seen.max().expect("the slow statement") as f64;
-    let waited = waited.max().expect("the slow statement") as f64;
-    assert!(seen > 3e8, "{seen} ns");
-    assert!(
-        (0.95..1.0).contains(&(seen / waited)),
-        "{seen} of {waited} ns"
-    );
 }
 
 #[test]
@@ -193,24 +134,11 @@ fn connections_older_than_weir_are_taken_up() {
     let mut agent = Agent::prepare(all_details());
     let server = Postgres::start(Place::In(&host), SocketAddr::from(SERVER));
     must(&mut server.client(Place::In(&host), "few"));
-    let folder = Scratch::new();
-    let go = folder.path().join("go");
-    let mut command: Command = server.client(Place::In(&host), "late");
-    let mut client = Process::start(command.arg(&go));
-    wait_for("the client's connection", Duration::from_secs(20), || {
-        go.with_extension("ready").exists().then_some(())
-    });
-    agent.restart();
-    let tap = agent.tap();
-    folder.write("go", "");
-    assert!(
-        client.wait(Duration::from_secs(20)).success(),
-        "{}",
-        client.log()
-    );
-    let deeds = deeds(&client.log());
-    assert_eq!(deeds.len(), 31);
-    let exchanges = tap.take(server.address.port(), deeds.len());
-    assert_eq!(seen(&exchanges), said(&deeds));
-    expect(&agent, &server, deeds.len() as u64, failures(&deeds));
+    let mut client = server.client(Place::In(&host), "late");
+    let (tap, done) = deeds::late(&mut agent, &mut client);
+    assert_eq!(done.len(), 31);
+    let exchanges = tap.take(server.address.port(), done.len());
+    assert_eq!(tally_of(&exchanges), tally(&done));
+    expect(&agent, &server, done.len() as u64, failures(&done));
+    check_durations(&exchanges, &done, &["_PREPARED", "UPDATE orders"]);
 }

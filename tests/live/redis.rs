@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use weir_tests::{
     agent::Agent,
-    deeds::{self, all_details, check_durations, expect, tally, tally_of},
+    deeds::{self, all_details, check_durations, check_slow, expect, tally, tally_of},
     gate::live,
     netns::Namespace,
     process::must,
@@ -39,15 +39,7 @@ fn commands_errors_pipelines_and_pushes_of_both_versions() {
     let failed = done.iter().filter(|deed| deed.error != "-").count() as u64;
     assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
     check_durations(&exchanges, &done, &["SET", "PUBLISH"]);
-    for blocked in exchanges.iter().filter(|e| e.operation == "BLPOP") {
-        let waited = done.iter().filter(|deed| deed.operation == "BLPOP");
-        let near =
-            |waited: u64| (0.95..1.05).contains(&(blocked.duration_ns as f64 / waited as f64));
-        assert!(
-            waited.into_iter().any(|deed| near(deed.waited_ns)),
-            "{blocked:?}"
-        );
-    }
+    check_slow(&exchanges, &done, "BLPOP");
 }
 
 #[test]

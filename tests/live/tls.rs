@@ -14,6 +14,7 @@ use weir_tests::{
         postgres::Postgres,
         tls::{Certificate, TlsPeer},
     },
+    times::check_near,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8443);
@@ -82,6 +83,7 @@ fn handshakes_with_their_versions_names_times_and_alerts() {
     assert_eq!(deeds.len(), 14, "{told}");
     let mut exchanges = tap.take(server.address.port(), deeds.len());
     exchanges.sort_by(|a, b| a.ts.total_cmp(&b.ts));
+    let mut slow = Vec::new();
     for (deed, exchange) in deeds.iter().zip(&exchanges) {
         let line = exchange.line();
         let handshake = exchange.tls_handshake.as_ref().expect(&line);
@@ -96,11 +98,13 @@ fn handshakes_with_their_versions_names_times_and_alerts() {
         if deed.error == "0" {
             assert_eq!(exchange.operation, deed.operation);
         }
-        if deed.took_ns > 100_000_000 {
-            let ratio = exchange.duration_ns as f64 / deed.took_ns as f64;
-            assert!((0.95..1.05).contains(&ratio), "{line}: {ratio}");
+        if deed.name == "slow.lan" {
+            slow.push((exchange.duration_ns, deed.took_ns));
         }
     }
+    // The server has the client's last word after the client has sent it.
+    let (seen, took): (Vec<u64>, Vec<u64>) = slow.into_iter().unzip();
+    check_near("slow handshakes", &seen, &took);
     let edges = agent.expect_calls(&[server.address.port()], deeds.len() as u64);
     let failed = deeds.iter().filter(|deed| deed.error != "0").count() as u64;
     assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);

@@ -1,11 +1,11 @@
-//! What each recorded capture holds.
+//! What each recorded capture of HTTP, TLS and DNS holds.
 
 use weir::observe::model::{Exchange, RouteSource, WorkloadKind};
 
 use crate::{all_captures, capture, folder, replay, words};
 
 /// Checks the exchanges and losses of a capture.
-fn check(name: &str, expected: &[&str], lost: &[(&str, u64)]) {
+pub fn check(name: &str, expected: &[&str], lost: &[(&str, u64)]) {
     let (exchanges, report) = replay(&capture(name));
     let found: Vec<String> = exchanges.iter().map(words).collect();
     assert_eq!(found, expected, "{name}");
@@ -120,80 +120,6 @@ fn heads_behind_the_snap_length_are_counted_as_lost() {
     check("snaplen-cuts-heads.pcap", &[], &[("unreadable", 2)]);
 }
 
-/// Checks protocol, operations and kinds of failure of a capture that lost nothing.
-fn check_operations(name: &str, protocol: &str, expected: &[&str]) {
-    let (exchanges, report) = replay(&capture(name));
-    let told = |exchange: &Exchange| {
-        assert_eq!(exchange.protocol, protocol);
-        let error = exchange.error.as_deref().unwrap_or("ok");
-        format!("{} {error}", exchange.operation)
-    };
-    let found: Vec<String> = exchanges.iter().map(told).collect();
-    assert_eq!(found, expected, "{name}");
-    assert!(report.lost.is_empty(), "{name}: {:?}", report.lost);
-}
-
-#[test]
-fn memcached() {
-    check_operations(
-        "memcached.pcap",
-        "memcached",
-        &[
-            "SET ok",
-            "GET ok",
-            "INCR CLIENT_ERROR",
-            "GET ok",
-            "_OTHER ERROR",
-            "MG ok",
-            "SET ok",
-            "GETKQ ok",
-        ],
-    );
-}
-
-#[test]
-fn mongodb() {
-    check_operations(
-        "mongodb.pcap",
-        "mongodb",
-        &[
-            "ismaster ok",
-            "ismaster ok",
-            "insert few ok",
-            "insert few DuplicateKey",
-            "find few ok",
-            "nosuchcommand CommandNotFound",
-            "drop few ok",
-            "endSessions ok",
-        ],
-    );
-}
-
-#[test]
-fn mysql() {
-    check_operations(
-        "mysql.pcap",
-        "mysql",
-        &[
-            "CONNECT ok",
-            "SET ok",
-            "INIT_DB ok",
-            "SELECT seq_1_to_9 ok",
-            "SELECT missing 1146",
-            "DO ok",
-            "CONNECT ok",
-            "SET ok",
-            "SET ok",
-            "PING ok",
-            "PREPARE SELECT seq_1_to_9 ok",
-            "RESET ok",
-            "SELECT seq_1_to_9 ok",
-            "RESET ok",
-            "SELECT seq_1_to_9 ok",
-        ],
-    );
-}
-
 #[test]
 fn tls() {
     const NEW: &str = "handshake TLSv1.3 TLS_AES_256_GCM_SHA384";
@@ -222,29 +148,6 @@ fn tls() {
     ]);
     assert_eq!(found, expected);
     assert!(report.lost.is_empty(), "{:?}", report.lost);
-}
-
-#[test]
-fn postgres() {
-    let mut expected = vec![
-        "CONNECT ok",
-        "DROP TABLE orders ok",
-        "CREATE TABLE orders ok",
-        "INSERT orders ok",
-        "INSERT orders ok",
-        "INSERT orders ok",
-        "SELECT orders 42703",
-        "SELEKT 42601",
-        "INSERT orders 23505",
-        "SELECT missing 42P01",
-        "SELECT 22012",
-        "PREPARE SELECT orders ok",
-    ];
-    // Three times as prepared, and twelve in a pipeline.
-    expected.extend(["SELECT orders ok"; 15]);
-    expected.extend(["SELECT ok", "SELECT ok", "SELECT 42883"]);
-    expected.extend(["SELECT pipeline_aborted"; 2]);
-    check_operations("postgres.pcap", "postgresql", &expected);
 }
 
 /// Checks operations and statuses of a capture whose API weir knows.
@@ -422,32 +325,6 @@ fn graphql() {
 fn a_load_that_was_cut_off() {
     // tshark counts 118 requests and 116 responses; two were on their way when the capture ended.
     check("wrk.pcap", &["GET /load 200"; 116], &[("unanswered", 2)]);
-}
-
-#[test]
-fn zookeeper() {
-    check(
-        "zookeeper.pcap",
-        &[
-            "connect - ",
-            "create - ",
-            "create - NodeExists",
-            "setData - ",
-            "setData - BadVersion",
-            "getData - ",
-            "getData - NoNode",
-            "exists - ",
-            "getData - ",
-            "exists - ",
-            "getChildren - ",
-            "multi - NodeExists",
-            "ping - ",
-            "delete - ",
-            "ruok - ",
-            "closeSession - ",
-        ],
-        &[],
-    );
 }
 
 #[test]

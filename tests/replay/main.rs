@@ -6,6 +6,7 @@ mod captures;
 mod connections;
 mod containers;
 mod damage;
+mod databases;
 mod pcapfile;
 mod upgrades;
 

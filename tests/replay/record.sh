@@ -209,6 +209,10 @@ $enter memcached -u root -U 0 -l 127.0.0.1 -p 11211 & started+=($!)
 sleep 1
 record memcached.pcap "-i lo tcp port 11211" \
   inside "$here/../../target/venv/bin/python" "$here/../servers/memcached_client.py" 127.0.0.1 11211 few
+# Redis, with redis-py: RESP2 and RESP3.
+$enter redis-server --bind 127.0.0.1 --port 6379 --save '' --dir "$work" > "$work/redis.log" & started+=($!)
+sleep 1
+record redis.pcap "-i lo tcp port 6379" inside "$python" "$here/../servers/redis_client.py" 127.0.0.1 6379 few
 # MongoDB's wire protocol, with PyMongo.
 mkdir "$work/mongodb"
 $enter "$here/../../target/venv/bin/secantusd-py" --host 127.0.0.1 --port 27017 \

@@ -34,7 +34,7 @@ def told(operation, work, error="-", times=1):
     took = time.monotonic_ns() - started
     assert found == error, f"{operation}: error {found}, expected {error}"
     for _ in range(times):
-        print(operation, error, took if times == 1 else 0, flush=True)
+        print(operation, error, took, flush=True)
     return result
 
 
@@ -145,8 +145,10 @@ class Raw:
     def __init__(self):
         self.socket = socket.create_connection((HOST, PORT))
         self.file = self.socket.makefile("rb")
+        self.started = None
 
     def send(self, data):
+        self.started = self.started or time.monotonic_ns()
         self.socket.sendall(data)
 
     def expect(self, *lines):
@@ -155,8 +157,12 @@ class Raw:
             assert found == line, f"{found} instead of {line}"
 
 
-def say(operation, error="-"):
-    print(operation, error, 0, flush=True)
+    def say(self, *told):
+        """Tells of exchanges, operation and error, which began with what was sent last."""
+        took = time.monotonic_ns() - self.started
+        for operation, error in told:
+            print(operation, error, took, flush=True)
+        self.started = None
 
 
 def raw():
@@ -165,41 +171,39 @@ def raw():
     keys = [b"p%d" % i for i in range(50)]
     for i in range(0, len(keys), 10):
         raw.send(b"".join(b"set %s 0 0 3\r\nabc\r\n" % key for key in keys[i:i + 10]))
-        for _ in range(10):
-            raw.expect(b"STORED")
-            say("SET")
+        raw.expect(*[b"STORED"] * 10)
+        raw.say(*[("SET", "-")] * 10)
     for _ in range(3):
         raw.send(b"get p1\r\ndelete p2\r\nincr p3 1\r\nbogus\r\nversion\r\n")
         raw.expect(b"VALUE p1 0 3", b"abc", b"END")
         assert raw.file.readline() in (b"DELETED\r\n", b"NOT_FOUND\r\n")
         raw.expect(b"CLIENT_ERROR cannot increment or decrement non-numeric value", b"ERROR")
         assert raw.file.readline().startswith(b"VERSION ")
-        for operation, error in [("GET", "-"), ("DELETE", "-"), ("INCR", "CLIENT_ERROR"),
-                                 ("_OTHER", "ERROR"), ("VERSION", "-")]:
-            say(operation, error)
+        raw.say(("GET", "-"), ("DELETE", "-"), ("INCR", "CLIENT_ERROR"), ("_OTHER", "ERROR"),
+                ("VERSION", "-"))
     for piece in [b"se", b"t k", b"ey 0 0 1", b"0\r", b"\n01234", b"56789\r", b"\n"]:
         raw.send(piece)
         time.sleep(0.02)
     raw.expect(b"STORED")
-    say("SET")
+    raw.say(("SET", "-"))
     key = b"l" * 250
     raw.send(b"set %s 0 0 2\r\nhi\r\n" % key)
     raw.expect(b"STORED")
-    say("SET")
+    raw.say(("SET", "-"))
     for piece in [b"get " + key[:100], key[100:] + b" " + key + b" ", key + b"\r", b"\n"]:
         raw.send(piece)
         time.sleep(0.02)
     raw.expect(*([b"VALUE %s 0 2" % key, b"hi"] * 3), b"END")
-    say("GET")
+    raw.say(("GET", "-"))
     raw.send(b"".join(b"mg %s v q k\r\n" % key for key in keys + [b"none"]) + b"mn\r\n")
     for key in keys:
         if key != b"p2":
             raw.expect(b"VA 3 k%s" % key, b"abc")
     raw.expect(b"MN")
-    say("MG")
+    raw.say(("MG", "-"))
     raw.send(b"ms p1 1 q ME\r\nx\r\nmd none q\r\nmn\r\n")
     raw.expect(b"NS", b"NF", b"MN")
-    say("MN")
+    raw.say(("MN", "-"))
     for operation, command, answer in [
         ("VERBOSITY", b"verbosity 1\r\n", b"OK"),
         ("TOUCH", b"flush_all noreply\r\ntouch p1 5\r\n", b"NOT_FOUND"),
@@ -208,12 +212,21 @@ def raw():
     ]:
         raw.send(command)
         raw.expect(answer)
-        say(operation)
+        raw.say((operation, "-"))
     raw.send(b"get\r\n")
     raw.expect(b"ERROR")
-    say("GET", "ERROR")
+    raw.say(("GET", "ERROR"))
     raw.send(b"quit\r\n")
     assert raw.file.read() == b""
+
+
+def steady():
+    """Asks all the time."""
+    client = Client((HOST, PORT), default_noreply=False)
+    for _ in range(300):
+        told("GET", lambda: client.get("name"))
+        time.sleep(0.01)
+    client.quit()
 
 
 def few():
@@ -258,6 +271,7 @@ SCENARIOS = {
     "binary": binary,
     "meta": meta,
     "raw": raw,
+    "steady": steady,
     "few": few,
     "late": late,
 }

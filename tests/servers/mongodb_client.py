@@ -187,10 +187,11 @@ def raw():
     # One by one first: of a pipeline only the first request is sure to be named.
     for batch in [*([command] for command in commands), commands, commands]:
         sent = [(next(numbers), command) for command in batch]
+        started = time.monotonic_ns()
         connection.sendall(b"".join(message(n, {**c[1], "$db": "shop"}) for n, c in sent))
         for number, (operation, _, error) in sent:
             receive(file, number)
-            say(operation, error)
+            say(operation, error, time.monotonic_ns() - started)
     last = message(next(numbers), {"ping": 1, "$db": "admin"})
     for byte in last:
         connection.sendall(bytes([byte]))
@@ -198,6 +199,14 @@ def raw():
     receive(file, int.from_bytes(last[4:8], "little"))
     say("ping")
     connection.close()
+
+
+def steady():
+    """Asks all the time."""
+    with connect([Commands()], maxPoolSize=1, heartbeatFrequencyMS=600_000) as client:
+        for _ in range(300):
+            client.shop.steady.find_one()
+            time.sleep(0.01)
 
 
 def few():
@@ -233,6 +242,7 @@ SCENARIOS = {
     "exhaust": exhaust,
     "watching": watching,
     "raw": raw,
+    "steady": steady,
     "few": few,
     "late": late,
 }

@@ -43,6 +43,15 @@ def do(command, work):
     tell(command, error, time.monotonic_ns() - started)
 
 
+def tell_all(commands, pipeline):
+    """Requests that are sent together: each took no longer than all of them."""
+    started = time.monotonic_ns()
+    pipeline.execute()
+    took = time.monotonic_ns() - started
+    for command in commands:
+        tell(command, took=took)
+
+
 def commands(client):
     for i in range(20):
         do("SET", lambda i=i: client.set(f"key:{i}", "value"))
@@ -58,7 +67,8 @@ def commands(client):
     do("EVALSHA", lambda: client.evalsha("f" * 40, 0))
     do("SET", lambda: client.set("big", "x" * 1_000_000))
     do("GET", lambda: client.get("big"))
-    do("BLPOP", lambda: client.blpop("empty", timeout=0.3))
+    for _ in range(2):
+        do("BLPOP", lambda: client.blpop("empty", timeout=0.3))
 
 
 def pipelines(client):
@@ -67,21 +77,17 @@ def pipelines(client):
         pipeline = client.pipeline(transaction=False)
         for i in range(count):
             pipeline.get(f"key:{i}")
-        pipeline.execute()
-        for _ in range(count):
-            tell("GET")
+        tell_all(["GET"] * count, pipeline)
 
 
 def transaction(client):
     pipeline = client.pipeline(transaction=True)
     pipeline.set("a", 1)
     pipeline.incr("a")
-    pipeline.execute()
-    for command in ("MULTI", "SET", "INCRBY", "EXEC"):
-        tell(command)
+    tell_all(["MULTI", "SET", "INCRBY", "EXEC"], pipeline)
 
 
-def subscription(host, port, protocol):
+def subscription(host, port, protocol, items=10):
     """What a server sends unasked is no exchange."""
     publisher = connect(host, port)
     subscriber = connect(host, port, protocol, single=False).pubsub()
@@ -90,12 +96,28 @@ def subscription(host, port, protocol):
     subscriber.subscribe("news")
     assert subscriber.get_message(timeout=5)["type"] == "subscribe"
     tell("SUBSCRIBE")
-    for i in range(10):
+    for i in range(items):
         do("PUBLISH", lambda i=i: publisher.publish("news", f"item {i}"))
         assert subscriber.get_message(timeout=5)["type"] == "message"
     subscriber.unsubscribe("news")
     assert subscriber.get_message(timeout=5)["type"] == "unsubscribe"
     tell("UNSUBSCRIBE")
+
+
+def few(host, port):
+    """Few packets, for a capture: commands, errors and a pipeline of both versions, and pushes."""
+    for protocol in (2, 3):
+        client = connect(host, port, protocol)
+        client.set("name", "secret")
+        client.get("name")
+        do("LPUSH", lambda: client.lpush("name", "x"))
+        do("NOSUCH", lambda: client.execute_command("NOSUCH", "x"))
+        do("EVALSHA", lambda: client.evalsha("f" * 40, 0))
+        pipeline = client.pipeline(transaction=False)
+        for key in ("name", "none", "name"):
+            pipeline.get(key)
+        pipeline.execute()
+        subscription(host, port, protocol, items=2)
 
 
 def late(host, port, file):
@@ -116,6 +138,9 @@ def main():
     host, port, scenario = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     if scenario == "late":
         late(host, port, sys.argv[4])
+        return
+    if scenario == "few":
+        few(host, port)
         return
     for protocol in (2, 3):
         client = connect(host, port, protocol)

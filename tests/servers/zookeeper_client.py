@@ -1,8 +1,8 @@
-"""Calls ZooKeeper through kazoo: `zookeeper_client.py ADDRESS [GO]`.
+"""Calls ZooKeeper through kazoo: `zookeeper_client.py ADDRESS [GO | steady]`.
 
 Prints, as JSON, how many requests kazoo sent by operation, how many calls failed by kind, and how
 long its plain reads took. With GO, a file's name, it connects, makes GO.ready, and begins to count
-and to call once GO exists.
+and to call once GO exists. With `steady` it reads for some seconds, and prints how long each took.
 """
 
 import json
@@ -118,6 +118,13 @@ logger.addHandler(Counting())
 # A short session: it is kept alive by pings while nobody calls.
 client = KazooClient(hosts=sys.argv[1], timeout=4, logger=logger)
 client.start(timeout=20)
+if sys.argv[2:] == ["steady"]:
+    for _ in range(300):
+        read(client, "/zookeeper")
+        print(reads_ns[-1], flush=True)
+        time.sleep(0.01)
+    client.stop()
+    sys.exit()
 if len(sys.argv) > 2:
     go = sys.argv[2]
     client.ensure_path("/before/weir/began")

@@ -340,6 +340,11 @@ fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
         // An empty line may be a length, which cannot be told from a part of it.
         return;
     }
+    let is_word = |code: &u8| *code == protocol::ZOOKEEPER && streams[0].first() != Some(&0);
+    if protocol == 0 && spoken.iter().any(is_word) {
+        // A word of ZooKeeper's is one in a segment of its own.
+        return;
+    }
     let lost = [whole.lost, cut.lost].map(|lost| lost != 0);
     assert_eq!(
         lost[0],

@@ -7,7 +7,8 @@ use crate::process::{Process, must, output};
 
 /// A running dnsmasq.
 pub struct Dnsmasq {
-    process: Process,
+    /// The server itself.
+    pub process: Process,
     /// Where it answers, over UDP and TCP.
     pub address: SocketAddr,
 }

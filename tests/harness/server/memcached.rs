@@ -9,7 +9,8 @@ use crate::process::Process;
 pub struct Memcached {
     /// Where it listens.
     pub address: SocketAddr,
-    _process: Process,
+    /// The server itself.
+    pub process: Process,
 }
 
 impl Memcached {
@@ -25,10 +26,7 @@ impl Memcached {
             .args(["-p", &address.port().to_string()]);
         let mut process = Process::start(&mut command);
         place.wait_until_open(address, &mut process);
-        Self {
-            address,
-            _process: process,
-        }
+        Self { address, process }
     }
 
     /// A command that runs a scenario of `tests/servers/memcached_client.py` against this server.

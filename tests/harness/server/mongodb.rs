@@ -9,8 +9,8 @@ use crate::{gate::workspace, process::Process, scratch::Scratch};
 pub struct MongoDb {
     /// Where it listens.
     pub address: SocketAddr,
-    // Ended before its folder goes.
-    _process: Process,
+    /// The server itself; ended before its folder goes.
+    pub process: Process,
     _folder: Scratch,
 }
 
@@ -32,7 +32,7 @@ impl MongoDb {
         place.wait_until_open(address, &mut process);
         Self {
             address,
-            _process: process,
+            process,
             _folder: folder,
         }
     }

@@ -14,7 +14,8 @@ use crate::{process::Process, scratch::Scratch};
 
 /// A running nginx.
 pub struct Nginx {
-    process: Process,
+    /// The server itself.
+    pub process: Process,
     folder: Scratch,
     asked: AtomicU64,
     /// Where it listens.

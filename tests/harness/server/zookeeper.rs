@@ -13,7 +13,8 @@ use crate::{
 
 /// A running ZooKeeper.
 pub struct ZooKeeper {
-    process: Process,
+    /// The server itself.
+    pub process: Process,
     /// Where it listens.
     pub address: SocketAddr,
     _folder: Scratch,
@@ -89,7 +90,14 @@ pub fn call(place: Place, server: SocketAddr) -> Called {
     called(&must(&mut client(place, server)))
 }
 
-/// The same by a client that is connected already and waits for [`Waiting::go`].
+/// A command that reads all the time for some seconds, and tells how long each took, ns.
+pub fn steady(place: Place, server: SocketAddr) -> std::process::Command {
+    let mut command = client(place, server);
+    command.arg("steady");
+    command
+}
+
+/// The same as [`call`] by a client that is connected already and waits for [`Waiting::go`].
 pub struct Waiting {
     process: Process,
     folder: Scratch,

@@ -1,9 +1,6 @@
 //! Frame headers (RFC 9113, section 4.1).
 
-use crate::{
-    flow::protocol,
-    framing::window::{Window, masked},
-};
+use crate::{flow::protocol, framing::window::Window};
 
 /// Length of a frame's header, bytes.
 pub const FRAME_HEADER_BYTES: usize = 9;
@@ -146,7 +143,7 @@ pub(in crate::framing) fn preface_evidence(window: &mut Window, from: usize, to:
     let mut other = 0;
     let mut i = 0;
     while i < PREFACE.len() {
-        let counts = KNOWN_BITS[masked::<63>(known + 16 - i * 8)];
+        let counts = KNOWN_BITS[(known + 16 - i * 8) & 63];
         other |= (window.u64_at(from.wrapping_add(i * 8)) ^ PREFACE[i]) & counts;
         i += 1;
     }
@@ -170,7 +167,7 @@ pub(in crate::framing) fn server_evidence(window: &mut Window, from: usize, to: 
     let all = known >= FRAME_HEADER_BYTES;
     let known = window.forget(if all { FRAME_HEADER_BYTES } else { known });
     let word = window.u64_at(from);
-    let counts = KNOWN_BITS[masked::<63>(known + 16)] & !(LEN | RESERVED);
+    let counts = KNOWN_BITS[(known + 16) & 63] & !(LEN | RESERVED);
     let last = window.byte(from.wrapping_add(8)) as u64 * all as u64;
     let other = (word ^ BEGINNING) & counts | last;
     let len = (word >> 16) as u8;

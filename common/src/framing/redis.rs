@@ -58,10 +58,32 @@ impl Protocol for Redis {
         direction.content_length = 1;
         let mut frame = values(direction, from, from, to);
         if frame.len != 0 && place == place::ALONE {
-            frame.means |= means::ALONE;
+            let monitors = conversation.request.op == MONITOR;
+            let ends = frame.means & means::END != 0;
+            let is_lost = !is_message(first, monitors) & ends;
+            frame.means |= [means::ALONE, means::ORPHAN][is_lost as usize];
         }
         frame
     }
+}
+
+/// Operation key of the command whose answers never end.
+const MONITOR: u64 = {
+    let name = *b"MONITOR";
+    let mut hash = FNV_OFFSET;
+    let mut i = 0;
+    while i < name.len() {
+        hash = fnv1a_step(hash, name[i]);
+        i += 1;
+    }
+    hash
+};
+
+/// True if a server sends values that begin like this unasked: to subscribers, to who tracks keys or
+/// monitors it. Any other is an answer whose request was not seen.
+#[inline(always)]
+fn is_message(first: u8, monitors: bool) -> bool {
+    (first == b'>') | (first == b'*') | (first == b'|') | (monitors & (first == b'+'))
 }
 
 /// What a value of the server is.

@@ -112,6 +112,33 @@ fn pushes_and_messages_to_subscribers_are_no_answers() {
 }
 
 #[test]
+fn answers_to_nobody_are_losses_but_monitored_commands_are_not() {
+    let line = "+1339518083.107412 [0 127.0.0.1:60866] \"keys\" \"*\"\r\n";
+    check(
+        &[
+            (Client, "*1\r\n$7\r\nmonitor\r\n"),
+            (Server, "+OK\r\n"),
+            (Server, line),
+            (Server, line),
+        ],
+        &[("MONITOR", 1, 17, 5)],
+    );
+    for answer in ["+OK\r\n", "-ERR x\r\n", ":1\r\n", "$1\r\nv\r\n", "_\r\n"] {
+        for piece in [4096, 1, 3] {
+            let mut talk = Talk::new();
+            talk.say(Client, GET.as_bytes());
+            for piece in answer.repeat(2).as_bytes().chunks(piece) {
+                talk.say(Server, piece);
+            }
+            talk.say(Client, GET.as_bytes());
+            talk.say(Server, b"$1\r\nv\r\n");
+            let talk = talk.end();
+            assert_eq!((talk.finished.len(), talk.lost), (2, 1), "{answer:?}");
+        }
+    }
+}
+
+#[test]
 fn subscriptions_of_resp3_are_confirmed_by_pushes() {
     let message = ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n";
     let subscribed = ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";

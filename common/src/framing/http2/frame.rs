@@ -126,7 +126,7 @@ const fn known_bits() -> [u64; 64] {
     let mut masks = [u64::MAX; 64];
     let mut n = 0;
     while n < 24 {
-        let known = if n > 16 { n - 16 } else { 0 };
+        let known = usize::saturating_sub(n, 16);
         masks[n] = (1 << (known * 8)) - 1;
         n += 1;
     }

@@ -103,9 +103,14 @@ pub struct ConnectionState {
     pub edge_value: EdgeValue,
 }
 
-/// What a socket may hold in all its storages (`net.core.optmem_max`, as it was before Linux 6.8);
-/// the kernel adds a header of less than a cache line to each.
+/// What a socket may hold in all its storages (`net.core.optmem_max`, as it was before Linux 6.8).
 const OPTMEM_MAX_BYTES: usize = 20_480;
+
+/// What the kernel adds to each of them (`struct bpf_local_storage_elem`, two cache lines on 5.10).
+const ELEMENT_BYTES: usize = 128;
+
+/// What it holds beside them (`struct bpf_local_storage`), and some room.
+const LIST_BYTES: usize = 256;
 
 const _: () = {
     use core::mem::offset_of;
@@ -114,7 +119,8 @@ const _: () = {
         size_of::<ConnectionState>(),
         size_of::<Http2>(),
     ];
-    assert!(storages[0] + storages[1] + storages[2] + 3 * 64 < OPTMEM_MAX_BYTES);
+    let added = 3 * ELEMENT_BYTES + LIST_BYTES;
+    assert!(storages[0] + storages[1] + storages[2] + added < OPTMEM_MAX_BYTES);
     // Addresses are copied by words.
     assert!(offset_of!(ConnectionState, local_addr) % 8 == 0);
     assert!(offset_of!(ConnectionState, remote_addr) % 8 == 0);

@@ -117,9 +117,11 @@ pub struct ExchangeRecord {
     pub client_tgid: u32,
     /// Process of the server, 0 if remote or unknown.
     pub server_tgid: u32,
-    /// Messages of the client within the exchange, where it consists of them.
+    /// Messages of the client within the exchange, where it consists of them;
+    /// [`crate::framing::conversation::MESSAGES_UNKNOWN`].
     pub request_messages: u32,
-    /// Messages of the server within the exchange, or events.
+    /// Messages of the server within the exchange, or events;
+    /// [`crate::framing::conversation::MESSAGES_UNKNOWN`].
     pub response_messages: u32,
     /// HTTP status, or one of [`crate::framing::frames::outcome`]; 0 = none.
     pub status: u16,

@@ -29,7 +29,7 @@ pub mod pacing;
 pub mod policy;
 
 /// Version of every layout in this crate; the agent refuses pinned maps of another version.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 /// Folds `bytes` into a 64-bit FNV-1a hash, starting from `seed`.
 ///

@@ -23,8 +23,14 @@ const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 5005);
 /// UNAVAILABLE, DATA_LOSS.
 const SERVER_ERRORS: [u16; 6] = [2, 4, 12, 13, 14, 15];
 
-/// What a client did: method, status code, and how long it waited, ns.
-type Deed = (String, u16, u64);
+/// What a client did: method, status code, how long it waited, ns, messages of both sides.
+type Deed = (String, u16, u64, Messages);
+
+/// Messages of the client and of the server; `None` = unknown.
+type Messages = (Option<u32>, Option<u32>);
+
+/// Calls by method, status and messages.
+type Tally = BTreeMap<(String, Option<u16>, Messages), u64>;
 
 fn deeds(text: &str) -> Vec<Deed> {
     let deed = |line: &str| {
@@ -32,7 +38,8 @@ fn deeds(text: &str) -> Vec<Deed> {
         let method = words.next()?.to_owned();
         let code = words.next()?.parse().ok()?;
         let took = words.next()?.parse().ok()?;
-        Some((method, code, took))
+        let [asked, answered] = [words.next()?, words.next()?].map(|word| word.parse().ok());
+        Some((method, code, took, (asked, answered)))
     };
     let lines = text.lines();
     lines
@@ -40,22 +47,29 @@ fn deeds(text: &str) -> Vec<Deed> {
         .collect()
 }
 
-fn tally(
-    deeds: impl Iterator<Item = (String, Option<u16>)>,
-) -> BTreeMap<(String, Option<u16>), u64> {
-    let mut tally = BTreeMap::new();
+fn tally(deeds: impl Iterator<Item = (String, Option<u16>, Messages)>) -> Tally {
+    let mut tally = Tally::new();
     for deed in deeds {
         *tally.entry(deed).or_default() += 1;
     }
     tally
 }
 
-fn seen(exchanges: &[Exchange]) -> BTreeMap<(String, Option<u16>), u64> {
-    tally(exchanges.iter().map(|e| (e.operation.clone(), e.status)))
+fn messages(exchange: &Exchange) -> Messages {
+    (exchange.request_messages, exchange.response_messages)
 }
 
-fn said(deeds: &[Deed]) -> BTreeMap<(String, Option<u16>), u64> {
-    tally(deeds.iter().map(|deed| (deed.0.clone(), Some(deed.1))))
+fn seen(exchanges: &[Exchange]) -> Tally {
+    let one = |e: &Exchange| (e.operation.clone(), e.status, messages(e));
+    tally(exchanges.iter().map(one))
+}
+
+fn said(deeds: &[Deed]) -> Tally {
+    tally(
+        deeds
+            .iter()
+            .map(|deed| (deed.0.clone(), Some(deed.1), deed.3)),
+    )
 }
 
 fn all_details() -> Options {
@@ -145,12 +159,16 @@ fn on_connections_older_than_weir_what_was_not_seen_is_unknown() {
     let exchanges = tap.take(server.address.port(), deeds.len());
     // Method and type of most calls were said before weir came, and are only referred to by
     // numbers since: what is not known is not invented.
-    let names = tally(exchanges.iter().map(|e| (e.operation.clone(), None)));
+    let names = tally(
+        exchanges
+            .iter()
+            .map(|e| (e.operation.clone(), None, messages(e))),
+    );
+    let unknown = (None, None);
     let expected = [("POST /*/Sleep", 1), ("POST _UNNAMED", 31)];
-    let expected = expected.map(|(name, count)| ((name.to_owned(), None), count));
+    let expected = expected.map(|(name, count)| ((name.to_owned(), None, unknown), count));
     assert_eq!(names, BTreeMap::from(expected));
-    let statuses = tally(exchanges.iter().map(|e| (String::new(), e.status)));
-    assert_eq!(statuses, BTreeMap::from([((String::new(), Some(200)), 32)]));
+    assert!(exchanges.iter().all(|e| e.status == Some(200)));
     agent.expect_calls(&[server.address.port()], 32);
 }
 
@@ -181,7 +199,8 @@ fn operations_of_etcd_have_names() {
         ("etcdserverpb.KV/Range", 2),
         ("etcdserverpb.Lease/LeaseGrant", 1),
     ];
-    let expected = expected.map(|(name, count)| ((name.to_owned(), Some(0)), count));
+    let one = (Some(1), Some(1));
+    let expected = expected.map(|(name, count)| ((name.to_owned(), Some(0), one), count));
     assert_eq!(seen(&exchanges), BTreeMap::from(expected));
     let edges = agent.expect_calls(&[server.address.port()], 6);
     for edge in edges.iter().filter(|edge| edge.calls != 0) {

@@ -229,20 +229,23 @@ fn grpc() {
                 .operation
                 .strip_prefix("shop.v1.OrdersOfAnyCustomer/");
             let error = exchange.error.as_deref().unwrap_or("-");
-            format!("{} {:?} {error}", method.unwrap(), exchange.status.unwrap())
+            let (asked, answered) = (exchange.request_messages, exchange.response_messages);
+            let messages = format!("{}/{}", asked.unwrap(), answered.unwrap());
+            let status = exchange.status.unwrap();
+            format!("{} {status:?} {error} {messages}", method.unwrap())
         })
         .collect();
     let expected = [
-        "Get 0 -",
-        "Get 0 -",
-        "Get 0 -",
-        "Fail 5 -",
-        "Fail 14 UNAVAILABLE",
-        "Missing 12 UNIMPLEMENTED",
-        "List 0 -",
-        "Upload 0 -",
-        "Chat 0 -",
-        "Sleep 1 -",
+        "Get 0 - 1/1",
+        "Get 0 - 1/1",
+        "Get 0 - 1/1",
+        "Fail 5 - 1/0",
+        "Fail 14 UNAVAILABLE 1/0",
+        "Missing 12 UNIMPLEMENTED 1/0",
+        "List 0 - 1/5",
+        "Upload 0 - 3/1",
+        "Chat 0 - 4/4",
+        "Sleep 1 - 1/0",
     ];
     assert_eq!(found, expected);
     assert!(report.lost.is_empty(), "{:?}", report.lost);

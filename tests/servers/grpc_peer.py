@@ -1,9 +1,11 @@
 """A gRPC server and clients of it: `grpc_peer.py serve PORT`, `grpc_peer.py SCENARIO PORT [FILE]`.
 
-Clients print a line for each call: full method, status code, nanoseconds that it took.
+Clients print a line for each call: full method, status code, nanoseconds that it took, messages of
+the client and of the server.
 """
 
 import pathlib
+import queue
 import sys
 import time
 from concurrent import futures
@@ -33,6 +35,12 @@ def listing(request, context):
         yield request
 
 
+def broken(request, context):
+    for _ in range(int(request)):
+        yield request
+    context.abort(grpc.StatusCode.ABORTED, "as asked")
+
+
 def upload(requests, context):
     return b"%d" % sum(1 for _ in requests)
 
@@ -49,6 +57,7 @@ def serve(port):
         "Fail": grpc.unary_unary_rpc_method_handler(fail, **RAW),
         "Sleep": grpc.unary_unary_rpc_method_handler(sleep, **RAW),
         "List": grpc.unary_stream_rpc_method_handler(listing, **RAW),
+        "Break": grpc.unary_stream_rpc_method_handler(broken, **RAW),
         "Upload": grpc.stream_unary_rpc_method_handler(upload, **RAW),
         "Chat": grpc.stream_stream_rpc_method_handler(chat, **RAW),
     }
@@ -66,9 +75,9 @@ class Client:
         grpc.channel_ready_future(self.channel).result(timeout=10)
         self.deeds = []
 
-    def told(self, method, started, code):
+    def told(self, method, started, code, asked, answered):
         took = time.monotonic_ns() - started
-        self.deeds.append(f"{SERVICE}/{method} {code.value[0]} {took}")
+        self.deeds.append(f"{SERVICE}/{method} {code.value[0]} {took} {asked} {answered}")
 
     def call(self, method, request, **options):
         started = time.monotonic_ns()
@@ -77,26 +86,50 @@ class Client:
             code = grpc.StatusCode.OK
         except grpc.RpcError as error:
             code = error.code()
-        self.told(method, started, code)
+        self.told(method, started, code, 1, int(code == grpc.StatusCode.OK))
 
     def list(self, count):
         started = time.monotonic_ns()
         answers = self.channel.unary_stream(f"/{SERVICE}/List")(b"%d" % count)
         assert sum(1 for _ in answers) == count
-        self.told("List", started, answers.code())
+        self.told("List", started, answers.code(), 1, count)
+
+    def broken(self, count):
+        started = time.monotonic_ns()
+        answers = self.channel.unary_stream(f"/{SERVICE}/Break")(b"%d" % count)
+        seen = 0
+        try:
+            for _ in answers:
+                seen += 1
+        except grpc.RpcError:
+            pass
+        assert seen == count
+        self.told("Break", started, answers.code(), 1, count)
 
     def upload(self, count):
         started = time.monotonic_ns()
         multi = self.channel.stream_unary(f"/{SERVICE}/Upload")
         answer, call = multi.with_call(iter([b"part"] * count))
         assert int(answer) == count
-        self.told("Upload", started, call.code())
+        self.told("Upload", started, call.code(), count, 1)
 
     def chat(self, count):
         started = time.monotonic_ns()
         answers = self.channel.stream_stream(f"/{SERVICE}/Chat")(iter([b"word"] * count))
         assert sum(1 for _ in answers) == count
-        self.told("Chat", started, answers.code())
+        self.told("Chat", started, answers.code(), count, count)
+
+    def leave(self, count):
+        """Goes away in the middle of a conversation."""
+        started = time.monotonic_ns()
+        words = queue.SimpleQueue()
+        answers = self.channel.stream_stream(f"/{SERVICE}/Chat")(iter(words.get, None))
+        for _ in range(count):
+            words.put(b"word")
+            next(answers)
+        answers.cancel()
+        words.put(None)
+        self.told("Chat", started, grpc.StatusCode.CANCELLED, count, count)
 
     def cancel(self):
         """Gives a call up that the server would have answered."""
@@ -104,7 +137,7 @@ class Client:
         call = self.channel.unary_unary(f"/{SERVICE}/Sleep").future(b"2000")
         time.sleep(0.2)
         call.cancel()
-        self.told("Sleep", started, grpc.StatusCode.CANCELLED)
+        self.told("Sleep", started, grpc.StatusCode.CANCELLED, 1, 0)
 
     def late(self):
         """Runs into its deadline."""
@@ -112,7 +145,7 @@ class Client:
         try:
             self.channel.unary_unary(f"/{SERVICE}/Sleep")(b"2000", timeout=0.3)
         except grpc.RpcError as error:
-            self.told("Sleep", started, error.code())
+            self.told("Sleep", started, error.code(), 1, 0)
 
 
 def calls(client):
@@ -126,6 +159,11 @@ def calls(client):
     client.list(0)
     client.upload(50)
     client.chat(30)
+    client.list(20_000)
+    client.broken(0)
+    client.broken(3)
+    client.leave(4)
+    client.cancel()
     for _ in range(3):
         client.call("Sleep", b"300")
     client.call("Get", b"order", metadata=[("x-long", "value" * 400), ("x-short", "a")])

@@ -13,6 +13,7 @@ use weir_common::{
     flow::protocol,
     framing::{
         advance,
+        conversation::MESSAGES_UNKNOWN,
         http1::{Conversation, Finished, graphql::told, step},
         http2::{Http2, MAX_SYMBOLS, Spill, Stream, walk},
         window::CARRY_BYTES,
@@ -251,6 +252,7 @@ fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8, u32, u32
     let mut f = *finished;
     if f.protocol != 0 {
         (f.op, f.status, f.method) = (0, 0, 0);
+        (f.request_messages, f.response_messages) = (0, 0);
     }
     (
         f.ordinal,
@@ -359,6 +361,12 @@ fn check_cuts(protocol: u8, pieces: &[Piece<'_>], size: usize) {
     let (whole, cut) = (whole.end(), cut.end());
     let [a, b] = [&whole, &cut].map(|run| run.finished.iter().map(facts).collect::<Vec<_>>());
     assert_eq!(a, b, "whole and in pieces of {size}: {}", text(pieces));
+    let ends = whole.finished.iter().zip(&cut.finished);
+    for [a, b] in ends.flat_map(|(a, b)| [[a, b].map(|f| f.request_messages), [a, b].map(|f| f.response_messages)]) {
+        // A type that was passed over makes them unknown.
+        let is_known = a != MESSAGES_UNKNOWN && b != MESSAGES_UNKNOWN;
+        assert!(!is_known || a == b, "{a} and {b} messages: {}", text(pieces));
+    }
 }
 
 /// Runs one input through the framing of a protocol (0: whatever its first bytes tell).

@@ -177,11 +177,14 @@ pub struct Finished {
     pub events: u8,
     /// Explicit padding.
     pub _pad: [u8; 2],
-    /// Messages of the client within the exchange, where it consists of them.
+    /// Messages of the client within the exchange, where it consists of them; [`MESSAGES_UNKNOWN`].
     pub request_messages: u32,
-    /// Messages of the server within the exchange, or events.
+    /// Messages of the server within the exchange, or events; [`MESSAGES_UNKNOWN`].
     pub response_messages: u32,
 }
+
+/// Where some messages of a direction may have been missed, or it was not known that it has any.
+pub const MESSAGES_UNKNOWN: u32 = u32::MAX;
 
 /// What a step over a segment found. Crosses the kernel's function calls as `u32`.
 pub mod step {
@@ -204,6 +207,10 @@ pub mod step {
     pub const NAMED: u32 = 8;
     /// The segment goes on in a body of events: [`super::http1::events()`] is next.
     pub const EVENTS: u32 = 9;
+    /// Messages of gRPC are in the window: [`super::http2::messages()`] is next.
+    pub const MESSAGES: u32 = 11;
+    /// Within a step over HTTP/2: a stream has ended.
+    pub const ENDS: u32 = 12;
     /// The segment goes on in a body of GraphQL: [`super::http1::graphql()`] is next.
     pub const GRAPHQL: u32 = 10;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as

@@ -7,6 +7,7 @@ mod talk;
 mod beginnings;
 mod blocks;
 mod frames;
+mod messages;
 mod reads;
 
 use talk::{Client, Server, Side, Talk};

@@ -119,6 +119,19 @@ pub extern "C" fn weir_value(skb: *mut __sk_buff, is_request: u32) -> u32 {
     http2::value(&mut state.conversation, http2, is_request != 0)
 }
 
+/// [`http2::messages()`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_messages(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    let Some((state, http2)) = states(skb) else {
+        return step::DONE;
+    };
+    let mut spill = Of {
+        cookie: state.cookie,
+    };
+    http2::messages(&mut state.conversation, http2, &mut spill, is_request != 0)
+}
+
 /// Records the exchange that a direction has just completed.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -157,6 +170,7 @@ fn read(skb: *mut __sk_buff) -> i32 {
             step::MORE => weir_http2(skb, is_request, payload_at),
             step::FIELDS => weir_fields(skb, is_request),
             step::VALUE => weir_value(skb, is_request),
+            step::MESSAGES => weir_messages(skb, is_request),
             step::NAMED => {
                 weir_path(skb);
                 step::MORE

@@ -21,7 +21,7 @@ pub use http2::{fixed_path, method_of as grpc_method};
 use weir_common::{
     event::{ExchangeRecord, exchange_flag},
     flow::protocol,
-    framing::detect::is_framed,
+    framing::{conversation::MESSAGES_UNKNOWN, detect::is_framed},
 };
 
 use super::model::TlsHandshake;
@@ -120,11 +120,13 @@ pub fn http_status(outcome: u16) -> Option<u16> {
     (100..600).contains(&status).then_some(status)
 }
 
-/// Messages of the client and of the server within an exchange, where it consists of them.
+/// Messages of the client and of the server within an exchange, where it consists of them, and all
+/// of them were seen.
 pub fn messages(record: &ExchangeRecord) -> (Option<u32>, Option<u32>) {
-    let answered = Some(record.response_messages);
+    let known = |count: u32| (count != MESSAGES_UNKNOWN).then_some(count);
+    let answered = known(record.response_messages);
     match record.protocol {
-        protocol::WEBSOCKET => (Some(record.request_messages), answered),
+        protocol::GRPC | protocol::WEBSOCKET => (known(record.request_messages), answered),
         _ if record.flags & exchange_flag::EVENTS != 0 => (None, answered),
         _ => (None, None),
     }

@@ -97,11 +97,14 @@ impl Row for Exchange {
     }
 }
 
-/// `3/12`: messages of the client and of the server; `12` where only the server sends any.
+/// `3/12`: messages of the client and of the server; `12` where only the server sends any, `3/-`
+/// where not all of one side were seen.
 fn messages(exchange: &Exchange) -> String {
     match (exchange.request_messages, exchange.response_messages) {
         (Some(request), Some(response)) => format!("{request}/{response}"),
+        (None, Some(response)) if exchange.protocol == "grpc" => format!("-/{response}"),
         (None, Some(response)) => response.to_string(),
-        _ => "-".into(),
+        (Some(request), None) => format!("{request}/-"),
+        (None, None) => "-".into(),
     }
 }

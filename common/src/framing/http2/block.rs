@@ -1,7 +1,9 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    Half, Http2, Spill, flag, place, repeat,
+    Half, Http2, Spill,
+    exchange::end_stream,
+    flag, place, repeat,
     table::{Field, UNREAD, field, kind_of_name},
     walk::finish_block,
 };
@@ -78,8 +80,14 @@ pub fn fields<S: Spill>(
 ) -> Step {
     let code = read(conversation, http2, is_request);
     let complete = http2.half_mut(is_request).place == place::BLOCK_END;
-    if complete && code != step::VALUE {
-        return finish_block(conversation, http2, spill, is_request);
+    let code = if complete && code != step::VALUE {
+        finish_block(conversation, http2, spill, is_request)
+    } else {
+        code
+    };
+    let code = conversation.forget(is_request, code as usize) as Step;
+    if code == step::ENDS {
+        return end_stream(conversation, http2, spill, is_request);
     }
     code
 }

@@ -1,7 +1,9 @@
 //! Requests and their ends: what a complete block, a last frame or a reset mean for their stream.
 
 use super::{
-    Http2, Spill, Stream, UNSEEN_OP, flag, outcome, place, repeat, stream_flag,
+    Http2, Spill, Stream, UNSEEN_OP, flag,
+    messages::{self, Messages, UNCOUNTED},
+    outcome, place, repeat, stream_flag,
     table::{GRPC_TYPE, UNREAD, field},
 };
 use crate::{
@@ -58,21 +60,24 @@ pub(super) fn end_block<S: Spill>(
     let ends = half.flags & flag::END_STREAM != 0 && !is_request;
     let status = half.block.values[field::STATUS as usize];
     let code = half.block.values[field::GRPC_STATUS as usize];
-    let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
+    let content_type = half.block.values[field::CONTENT_TYPE as usize];
+    let grpc = content_type == GRPC_TYPE;
     let time_ns = half.block.time_ns;
     let Some(stream) = find(http2, spill, id) else {
         if ends {
-            return end_stream(conversation, http2, spill, false, 0);
+            return ended(http2, false, 0);
         }
         return more(conversation.direction_mut(is_request));
     };
     if is_request {
-        stream.request_bytes += bytes;
+        stream.add_bytes(true, bytes);
         return more(&conversation.request);
     }
-    stream.response_bytes += bytes;
-    if stream.responded_ns == 0 {
-        stream.responded_ns = time_ns;
+    stream.add_bytes(false, bytes);
+    let is_first = stream.responded == 0;
+    stream.note_response(time_ns);
+    if content_type != 0 && !grpc {
+        stream.response_prefix = UNCOUNTED;
     }
     if status != 0 && status != UNREAD {
         stream.status = status as u16;
@@ -84,9 +89,13 @@ pub(super) fn end_block<S: Spill>(
         // The request did not say so, and has the key of a path of HTTP.
         stream.op = UNSEEN_OP;
         stream.flags |= stream_flag::GRPC;
+        if is_first {
+            // No message came before; the client's may have.
+            stream.response_prefix = 0;
+        }
     }
     if ends {
-        return end_stream(conversation, http2, spill, false, 0);
+        return ended(http2, false, 0);
     }
     more(&conversation.response)
 }
@@ -124,6 +133,7 @@ fn begin_stream<S: Spill>(
     } else {
         path
     };
+    let prefix = if grpc { 0 } else { UNCOUNTED };
     http2.path_op = op;
     conversation.asked += 1;
     let slot = http2.slot_mut(id);
@@ -132,14 +142,18 @@ fn begin_stream<S: Spill>(
         slot.op = op;
         slot.offset = offset;
         slot.started_ns = started_ns;
-        slot.responded_ns = 0;
-        slot.request_bytes = bytes;
-        slot.response_bytes = 0;
+        slot.responded = 0;
+        slot.bytes_low = [0, bytes as u32];
+        slot.bytes_high = [0, (bytes >> 32) as u16];
         slot.status = 0;
         slot.grpc_status = 0;
         slot.method = method as u8;
         slot.flags = grpc as u8 * stream_flag::GRPC;
+        slot.request_prefix = prefix;
+        slot.response_prefix = prefix;
         slot.queue = 0;
+        slot.request = Messages { left: 0, count: 0 };
+        slot.response = Messages { left: 0, count: 0 };
         slot.id = id;
     } else {
         http2.spilt += 1;
@@ -147,16 +161,20 @@ fn begin_stream<S: Spill>(
             op,
             offset,
             started_ns,
-            responded_ns: 0,
-            request_bytes: bytes,
-            response_bytes: 0,
+            responded: 0,
+            bytes_low: [0, bytes as u32],
+            bytes_high: [0, (bytes >> 32) as u16],
             id,
             status: 0,
             grpc_status: 0,
             method: method as u8,
             flags: grpc as u8 * stream_flag::GRPC,
-            _pad: [0; 3],
+            request_prefix: prefix,
+            response_prefix: prefix,
+            _pad: [0; 1],
             queue: 0,
+            request: Messages { left: 0, count: 0 },
+            response: Messages { left: 0, count: 0 },
         });
     }
     if missed {
@@ -169,17 +187,25 @@ fn begin_stream<S: Spill>(
     more(&conversation.request)
 }
 
-/// The stream of the frame under way has ended, by a reset if there is a status: its exchange, if
-/// its request was seen.
+/// The stream of the frame under way has ended, by a reset if there is a status: [`end_stream`] is
+/// next.
+#[inline(always)]
+pub(super) fn ended(http2: &mut Http2, is_request: bool, reset: u16) -> Step {
+    http2.half_mut(is_request).finished.status = reset;
+    step::ENDS
+}
+
+/// The stream that ends has its exchange, if its request was seen. Stands once in each part of a
+/// step, because the verifier would take every copy by itself.
 #[inline(always)]
 pub(super) fn end_stream<S: Spill>(
     conversation: &mut Conversation,
     http2: &mut Http2,
     spill: &mut S,
     is_request: bool,
-    reset: u16,
 ) -> Step {
-    let id = http2.half_mut(is_request).stream;
+    let half = http2.half_mut(is_request);
+    let (id, reset) = (half.stream, half.finished.status);
     let latest = http2.request.latest;
     let time_ns = conversation.direction_mut(is_request).segment.time_ns;
     let spilt = http2.slot_mut(id).id != id;
@@ -197,18 +223,22 @@ pub(super) fn end_stream<S: Spill>(
         http2.spilt -= 1;
         spill.remove(id);
     }
+    let asked = messages::told(conversation, http2, &stream, true, is_request);
+    let answered = messages::told(conversation, http2, &stream, false, is_request);
     let half = http2.half_mut(is_request);
     let finished = &mut half.finished;
+    finished.request_messages = asked;
+    finished.response_messages = answered;
     let grpc = stream.flags & stream_flag::GRPC != 0;
     finished.ordinal = 0;
     finished.op = stream.op;
     finished.offset = stream.offset;
     finished.started_ns = stream.started_ns;
     finished.queue_ns = stream.queue_ns();
-    finished.responded_ns = stream.responded_ns;
+    finished.responded_ns = stream.responded_ns();
     finished.ended_ns = time_ns;
-    finished.request_bytes = stream.request_bytes;
-    finished.response_bytes = stream.response_bytes;
+    finished.request_bytes = stream.bytes(true);
+    finished.response_bytes = stream.bytes(false);
     finished.status = status_of(&stream, grpc, reset);
     finished.method = if grpc { 0 } else { stream.method };
     finished.until_close = 0;

@@ -6,11 +6,13 @@
 //!
 //! ```text
 //!  advance: frame header ──▶ DATA ────────▶ bytes of the stream, END_STREAM ──▶ EXCHANGE
+//!                       │                  with messages of gRPC cut in it ──▶ MESSAGES
 //!                       ├──▶ HEADERS ─────▶ FIELDS, or what the same block meant before
 //!                       ├──▶ RST_STREAM ──▶ EXCHANGE that was given up
 //!                       └──▶ all others ──▶ passed over
 //!  fields: representations ▶ VALUE (a text that matters) or MORE (advance goes on)
 //!  value:  text ───────────▶ FIELDS
+//!  messages: their prefixes ▶ MORE (advance goes on)
 //!  a block that is complete ▶ NAMED (a path as text: user space may need it), EXCHANGE
 //! ```
 
@@ -18,6 +20,7 @@ mod block;
 mod exchange;
 mod frame;
 mod huffman;
+mod messages;
 mod reads;
 mod repeat;
 mod stream;
@@ -30,6 +33,7 @@ use bytemuck::{Pod, Zeroable};
 pub use block::fields;
 pub use frame::{FRAME_HEADER_BYTES, flag, kind};
 pub(in crate::framing) use frame::{preface_evidence, resumes, server_evidence};
+pub use messages::{Messages, messages};
 pub use repeat::Repeat;
 pub use stream::{Spill, Stream, StreamKey, stream_flag};
 pub use table::{ENTRIES, Field, Table, field};
@@ -106,10 +110,11 @@ pub struct Half {
     pub window_ns: u64,
     /// Window position from which on it was filled.
     pub window_from: u32,
-    /// Bytes of the header-block fragment under way that are not read yet.
+    /// Bytes of the header-block fragment, or of the messages in a frame of DATA, that are not
+    /// read yet.
     pub fragment_left: u32,
-    /// Padding behind the fragment, bytes.
-    pub padding: u32,
+    /// Up to this stream, messages may have been missed in a hole.
+    pub uncounted: u32,
     /// Bytes of the field under way that are passed over in the fragments to come.
     pub skip: u32,
     /// Stream of the frame under way.
@@ -129,8 +134,11 @@ pub struct Half {
     pub gap: u8,
     /// 1 = the connection is older than its observer.
     pub late: u8,
-    /// Explicit padding.
-    pub _pad: [u8; 2],
+    /// Padding behind the fragment or the messages, bytes.
+    pub padding: u8,
+    /// What is known of the frame of DATA under way: 1 = its stream ends with it, 2 = bytes of it
+    /// were missed.
+    pub data: u8,
     /// See [`Waiting`].
     pub waiting: Waiting,
     /// See [`Block`].
@@ -209,6 +217,8 @@ pub mod place {
     pub const FRAGMENT: u8 = 1;
     /// Behind a complete block.
     pub const BLOCK_END: u8 = 2;
+    /// At a message, or at its prefix, in a frame of DATA.
+    pub const DATA: u8 = 3;
 }
 
 /// Reads on in the segment under the reader, all parts in one: for user space. Call until it
@@ -225,6 +235,7 @@ pub fn walk<S: Spill, L: Load>(
         code = match code {
             step::FIELDS => fields(conversation, http2, spill, is_request),
             step::VALUE => value(conversation, http2, is_request),
+            step::MESSAGES => messages(conversation, http2, spill, is_request),
             _ => return code,
         };
     }

@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::messages::Messages;
+
 /// Which stream of which connection, where a connection has more than [`super::SLOTS`] hold.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
@@ -21,6 +23,9 @@ pub mod stream_flag {
 }
 
 /// A request that waits for the end of its response.
+///
+/// A connection holds many of them in a socket's small storage: times beside the first one are kept
+/// in fewer bits, see [`Stream::responded_ns`] and [`Stream::queue_ns`], as are sizes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Stream {
@@ -30,12 +35,12 @@ pub struct Stream {
     pub offset: u64,
     /// Monotonic time of that frame, ns.
     pub started_ns: u64,
-    /// Monotonic time of the response's first frame, ns; 0 = none yet.
-    pub responded_ns: u64,
-    /// Frames of the client on this stream with their headers, bytes.
-    pub request_bytes: u64,
-    /// Frames of the server on this stream with their headers, bytes.
-    pub response_bytes: u64,
+    /// Low words of [`Stream::bytes`]: the server's, the client's.
+    pub bytes_low: [u32; 2],
+    /// Their high words.
+    pub bytes_high: [u16; 2],
+    /// See [`Stream::responded_ns`]; 0 = not yet.
+    pub responded: u32,
     /// Stream identifier; 0 = an empty slot.
     pub id: u32,
     /// HTTP status; 0 = not told yet.
@@ -46,13 +51,65 @@ pub struct Stream {
     pub method: u8,
     /// Bits of [`stream_flag`].
     pub flags: u8,
+    /// Bytes that were read of the prefix under way in `request`, at most 4; 255 = the client's
+    /// messages are not counted.
+    pub request_prefix: u8,
+    /// The same in `response`.
+    pub response_prefix: u8,
     /// Explicit padding.
-    pub _pad: [u8; 3],
+    pub _pad: [u8; 1],
     /// See [`Stream::queue_ns`]; 0 = not known.
     pub queue: u32,
+    /// The client's messages, of gRPC.
+    pub request: Messages,
+    /// The server's.
+    pub response: Messages,
 }
 
-const _: () = assert!(size_of::<Stream>() == 64);
+const _: () = assert!(size_of::<Stream>() == 72);
+
+/// [`Stream::responded`] counts in units of 2 to the power of this, ns.
+const UNIT_SHIFT: u32 = 8;
+
+impl Stream {
+    /// Frames of a side on this stream with their headers, bytes; up to 2^48.
+    #[inline(always)]
+    pub fn bytes(&self, is_request: bool) -> u64 {
+        let side = is_request as usize;
+        (self.bytes_high[side] as u64) << 32 | self.bytes_low[side] as u64
+    }
+
+    /// Counts a frame of a side.
+    #[inline(always)]
+    pub(super) fn add_bytes(&mut self, is_request: bool, bytes: u64) {
+        let side = is_request as usize;
+        let bytes = self.bytes(is_request) + bytes;
+        self.bytes_low[side] = bytes as u32;
+        self.bytes_high[side] = (bytes >> 32) as u16;
+    }
+
+    /// Notes a frame of the server; the first one's time counts.
+    #[inline(always)]
+    pub(super) fn note_response(&mut self, time_ns: u64) {
+        if self.responded == 0 {
+            let units = time_ns.wrapping_sub(self.started_ns) >> UNIT_SHIFT;
+            self.responded = if units < u32::MAX as u64 {
+                units as u32 + 1
+            } else {
+                u32::MAX
+            };
+        }
+    }
+
+    /// Monotonic time of the response's first frame, ns; 0 = none yet, or later than 18 minutes.
+    #[inline(always)]
+    pub fn responded_ns(&self) -> u64 {
+        if self.responded == 0 || self.responded == u32::MAX {
+            return 0;
+        }
+        self.started_ns + ((self.responded as u64 - 1) << UNIT_SHIFT)
+    }
+}
 
 /// Where streams are kept that find their slot taken: a kernel map, or a table in user space.
 pub trait Spill {

@@ -3,10 +3,12 @@
 use super::{
     Half, Http2, Spill,
     block::spoil,
-    exchange::{end_block, end_stream, find},
+    exchange::{end_block, end_stream, ended, find},
     flag,
     frame::{self, FRAME_HEADER_BYTES, Header, PREFACE_BYTES, begins_connection},
-    kind, outcome, place, repeat,
+    kind,
+    messages::{data_flag, take_frame},
+    outcome, place, repeat,
 };
 use crate::{
     counter::Loss,
@@ -14,7 +16,7 @@ use crate::{
     framing::{
         conversation::{Conversation, Step, lost, more, step},
         stream::{Direction, head_flag, phase},
-        window::{CARRY_BYTES, DATA_BYTES, Load, blank},
+        window::{CARRY_BYTES, DATA_BYTES, Load, Window, blank},
     },
 };
 
@@ -40,8 +42,14 @@ pub fn advance<S: Spill, L: Load>(
     } else {
         read(conversation, http2, spill, is_request, bytes)
     };
-    if http2.half_mut(is_request).place == place::BLOCK_END {
-        return finish_block(conversation, http2, spill, is_request);
+    let code = if http2.half_mut(is_request).place == place::BLOCK_END {
+        finish_block(conversation, http2, spill, is_request)
+    } else {
+        code
+    };
+    let code = conversation.forget(is_request, code as usize) as Step;
+    if code == step::ENDS {
+        return end_stream(conversation, http2, spill, is_request);
     }
     code
 }
@@ -61,7 +69,7 @@ fn read<S: Spill, L: Load>(
             return step::DONE;
         }
         direction.phase = phase::START_LINE;
-        return end_stream(conversation, http2, spill, is_request, 0);
+        return ended(http2, is_request, 0);
     }
     if segment.end <= direction.next {
         return step::DONE;
@@ -81,6 +89,9 @@ fn read<S: Spill, L: Load>(
     let Some((from, to)) = load(conversation, http2, is_request, bytes) else {
         return lose(conversation, http2, is_request, Loss::Unreadable);
     };
+    if http2.half_mut(is_request).place == place::DATA && !resync {
+        return step::MESSAGES;
+    }
     if resync && !takes_up(conversation, http2, is_request, from, to) {
         return step::DONE;
     }
@@ -176,8 +187,10 @@ fn takes_up(
         return false;
     }
     direction.phase = phase::START_LINE;
+    let latest = http2.request.latest;
     let half = http2.half_mut(is_request);
     half.place = place::FRAME;
+    half.uncounted = latest;
     if half.gap == 0 {
         half.late = 1;
     }
@@ -217,8 +230,8 @@ fn read_frame<S: Spill>(
         kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => {
             block(conversation, http2, is_request, &header, from)
         }
-        kind::DATA => data(conversation, http2, spill, is_request, &header),
-        kind::RST_STREAM => reset(conversation, http2, spill, is_request, &header, from),
+        kind::DATA => data(conversation, http2, spill, is_request, &header, from),
+        kind::RST_STREAM => reset(conversation, http2, is_request, &header, from),
         _ => {
             direction.next = end_of(direction.next, &header);
             more(direction)
@@ -236,11 +249,21 @@ fn end_of(start: u64, header: &Header) -> u64 {
 fn prefix_bytes(header: &Header) -> usize {
     let padded = (header.flags & flag::PADDED != 0) as usize;
     match header.kind {
+        kind::DATA => padded,
         kind::HEADERS => padded + 5 * (header.flags & flag::PRIORITY != 0) as usize,
         kind::PUSH_PROMISE => padded + 4,
         kind::RST_STREAM => 4,
         _ => 0,
     }
+}
+
+/// Bytes of padding behind a frame whose type may have some.
+#[inline(always)]
+fn padding_of(header: &Header, window: &Window, from: usize) -> u32 {
+    if header.flags & flag::PADDED == 0 {
+        return 0;
+    }
+    window.byte(from.wrapping_add(FRAME_HEADER_BYTES)) as u32
 }
 
 /// A header block begins or goes on.
@@ -256,11 +279,10 @@ fn block(
     let continues = header.kind == kind::CONTINUATION;
     let skipped = prefix_bytes(header) as u32;
     let direction = conversation.direction_mut(is_request);
-    let padded = !continues && header.flags & flag::PADDED != 0;
-    let padding = if padded {
-        direction.window.byte(from.wrapping_add(FRAME_HEADER_BYTES)) as u32
-    } else {
+    let padding = if continues {
         0
+    } else {
+        padding_of(header, &direction.window, from)
     };
     let start = direction.next;
     let half = http2.half_mut(is_request);
@@ -274,7 +296,7 @@ fn block(
         return not_a_frame(conversation, http2, is_request);
     }
     half.stream = header.stream;
-    half.padding = padding;
+    half.padding = padding as u8;
     half.fragment_left = header.len - skipped - padding;
     half.place = place::FRAGMENT;
     if continues {
@@ -331,7 +353,10 @@ fn begin_block(half: &mut Half, offset: u64, time_ns: u64) {
     half.skip = 0;
 }
 
-/// Counts a frame on its stream.
+/// Counts a frame on its stream, and the messages in it.
+///
+/// What is needed behind the look at the messages is read from memory again: the verifier would
+/// follow each way through it by itself.
 #[inline(always)]
 fn data<S: Spill>(
     conversation: &mut Conversation,
@@ -339,43 +364,99 @@ fn data<S: Spill>(
     spill: &mut S,
     is_request: bool,
     header: &Header,
+    from: usize,
 ) -> Step {
     let direction = conversation.direction_mut(is_request);
     let time_ns = direction.segment.time_ns;
     let bytes = FRAME_HEADER_BYTES as u64 + header.len as u64;
-    direction.next = direction.next.wrapping_add(bytes);
-    let ends = !is_request && header.flags & flag::END_STREAM != 0;
+    let start = direction.next;
+    direction.next = start.wrapping_add(bytes);
+    let ends = !is_request as u8 & header.flags & flag::END_STREAM;
+    let content = Content::of(header, &direction.window, from);
     let half = http2.half_mut(is_request);
-    if ends {
-        half.stream = header.stream;
-    }
+    half.stream = header.stream;
+    half.data = ends * data_flag::ENDS;
+    half.padding = content.padding as u8;
+    half.fragment_left = content.bytes;
+    let mut is_taken = true;
     if let Some(stream) = find(http2, spill, header.stream) {
-        if is_request {
-            stream.request_bytes += bytes;
-        } else {
-            stream.response_bytes += bytes;
-            if stream.responded_ns == 0 {
-                stream.responded_ns = time_ns;
-            }
+        stream.add_bytes(is_request, bytes);
+        if !is_request {
+            stream.note_response(time_ns);
         }
+        let at = from.wrapping_add(content.before as usize);
+        let known = (direction.scan_to as usize).wrapping_sub(at);
+        is_taken = take_frame(
+            stream,
+            is_request,
+            &direction.window,
+            at,
+            known,
+            content.bytes,
+        );
     }
     let direction = conversation.direction_mut(is_request);
-    if !ends {
+    let is_taken = direction.window.forget(is_taken as usize);
+    let half = http2.half_mut(is_request);
+    if is_taken == 0 {
+        let behind = half.fragment_left + half.padding as u32;
+        return begin_messages(direction, half, behind);
+    }
+    if half.data == 0 {
         return more(direction);
     }
     // The exchange ends with the frame's last byte.
     if direction.segment.end >= direction.next {
-        return end_stream(conversation, http2, spill, is_request, 0);
+        return ended(http2, is_request, 0);
     }
     direction.phase = phase::BODY;
     step::DONE
 }
 
+/// The messages of a frame, of which so many bytes are left, are read by themselves.
 #[inline(always)]
-fn reset<S: Spill>(
+fn begin_messages(direction: &mut Direction, half: &mut Half, behind: u32) -> Step {
+    half.place = place::DATA;
+    direction.next = direction.next.wrapping_sub(behind as u64);
+    direction.scan_from = direction.next.wrapping_sub(half.window_at) as u32;
+    if direction.scan_from < direction.scan_to {
+        step::MESSAGES
+    } else {
+        more(direction)
+    }
+}
+
+/// What a frame of DATA holds, bytes.
+struct Content {
+    /// Header and length of the padding.
+    before: u32,
+    /// Content.
+    bytes: u32,
+    /// Padding behind it.
+    padding: u32,
+}
+
+impl Content {
+    /// Without a branch. Padding that does not fit, which no peer accepts, leaves no content.
+    #[inline(always)]
+    fn of(header: &Header, window: &Window, from: usize) -> Self {
+        const { assert!(flag::PADDED == 8) };
+        let padded = header.flags as u32 >> 3 & 1;
+        let first = window.byte(from.wrapping_add(FRAME_HEADER_BYTES)) as u32;
+        let padding = first & 0_u32.wrapping_sub(padded);
+        let bytes = header.len as i64 - padded as i64 - padding as i64;
+        Self {
+            before: FRAME_HEADER_BYTES as u32 + padded,
+            bytes: (bytes & !(bytes >> 63)) as u32,
+            padding,
+        }
+    }
+}
+
+#[inline(always)]
+fn reset(
     conversation: &mut Conversation,
     http2: &mut Http2,
-    spill: &mut S,
     is_request: bool,
     header: &Header,
     from: usize,
@@ -389,7 +470,7 @@ fn reset<S: Spill>(
     http2.half_mut(is_request).stream = header.stream;
     let most = (outcome::RESET_MAX - outcome::RESET) as u32;
     let status = outcome::RESET + if code > most { most } else { code } as u16;
-    end_stream(conversation, http2, spill, is_request, status)
+    ended(http2, is_request, status)
 }
 
 /// The segment ends before the frame tells what it is: keeps what there is.
@@ -432,6 +513,12 @@ fn lose(
     reason: Loss,
 ) -> Step {
     let direction = conversation.direction_mut(is_request);
+    let half = http2.half_mut(is_request);
+    if half.place == place::DATA && direction.phase != phase::RESYNC {
+        // Its messages are not known any more, but its length is.
+        half.data |= data_flag::TORN;
+        return step::MESSAGES;
+    }
     direction.phase = phase::RESYNC;
     direction.carry_len = 0;
     let behind_a_hole = reason as u32 == Loss::SegmentGap as u32;

@@ -7,6 +7,7 @@ mod talk;
 mod beginnings;
 mod blocks;
 mod frames;
+mod goaway;
 mod messages;
 mod reads;
 

@@ -1,7 +1,7 @@
 //! Requests and their ends: what a complete block, a last frame or a reset mean for their stream.
 
 use super::{
-    Http2, Spill, Stream, UNSEEN_OP, flag,
+    Http2, Spill, Stream, UNSEEN_OP, flag, goaway,
     messages::{self, Messages, UNCOUNTED},
     outcome, place, repeat, stream_flag,
     table::{GRPC_TYPE, UNREAD, field},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Error codes of RST_STREAM (RFC 9113, section 7).
-mod error {
+pub(super) mod error {
     pub const REFUSED_STREAM: u32 = 7;
     pub const CANCEL: u32 = 8;
     pub const ENHANCE_YOUR_CALM: u32 = 11;
@@ -183,6 +183,9 @@ fn begin_stream<S: Spill>(
     }
     if http2.path_len != 0 && op != UNSEEN_OP {
         return step::NAMED;
+    }
+    if goaway::is_pending(http2) {
+        return step::MORE;
     }
     more(&conversation.request)
 }

@@ -17,6 +17,8 @@ pub mod kind {
     pub const SETTINGS: u8 = 4;
     /// PUSH_PROMISE
     pub const PUSH_PROMISE: u8 = 5;
+    /// GOAWAY
+    pub const GOAWAY: u8 = 7;
     /// CONTINUATION
     pub const CONTINUATION: u8 = 9;
 }
@@ -76,6 +78,7 @@ impl Header {
         match self.kind {
             kind::DATA | kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => on_stream,
             kind::RST_STREAM => on_stream && self.len == 4,
+            kind::GOAWAY => !on_stream && self.len >= 8,
             kind::SETTINGS => !on_stream && self.len.is_multiple_of(6),
             kind => kind <= GREATEST_KIND,
         }
@@ -88,7 +91,7 @@ impl Header {
             kind::DATA => flag::END_STREAM | flag::PADDED,
             kind::HEADERS => flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY,
             // PRIORITY, RST_STREAM, GOAWAY, WINDOW_UPDATE have none; SETTINGS and PING: ACK.
-            2 | kind::RST_STREAM | 7 | 8 => 0,
+            2 | kind::RST_STREAM | kind::GOAWAY | 8 => 0,
             kind::SETTINGS | 6 => 1,
             _ => return false,
         };

@@ -9,6 +9,7 @@
 //!                       │                  with messages of gRPC cut in it ──▶ MESSAGES
 //!                       ├──▶ HEADERS ─────▶ FIELDS, or what the same block meant before
 //!                       ├──▶ RST_STREAM ──▶ EXCHANGE that was given up
+//!                       ├──▶ GOAWAY ──────▶ EXCHANGEs that the server never began
 //!                       └──▶ all others ──▶ passed over
 //!  fields: representations ▶ VALUE (a text that matters) or MORE (advance goes on)
 //!  value:  text ───────────▶ FIELDS
@@ -19,6 +20,7 @@
 mod block;
 mod exchange;
 mod frame;
+mod goaway;
 mod huffman;
 mod messages;
 mod reads;
@@ -178,6 +180,10 @@ pub struct Http2 {
     pub path_op: u64,
     /// Stream from which on the application has read none.
     pub unread: u32,
+    /// Stream from which on the server refuses all (GOAWAY); 0 = none.
+    pub refused: u32,
+    /// Stream from which on those are still to be ended.
+    pub refusing: u32,
     /// Explicit padding.
     pub _pad: u32,
 }

@@ -6,7 +6,7 @@ use super::{
     exchange::{end_block, end_stream, ended, find},
     flag,
     frame::{self, FRAME_HEADER_BYTES, Header, PREFACE_BYTES, begins_connection},
-    kind,
+    goaway, kind,
     messages::{data_flag, take_frame},
     outcome, place, repeat,
 };
@@ -71,6 +71,10 @@ fn read<S: Spill, L: Load>(
         direction.phase = phase::START_LINE;
         return ended(http2, is_request, 0);
     }
+    if goaway::is_pending(http2) && http2.half_mut(is_request).place == place::FRAME {
+        return goaway::refuse(http2, spill, is_request);
+    }
+    let direction = conversation.direction_mut(is_request);
     if segment.end <= direction.next {
         return step::DONE;
     }
@@ -232,6 +236,14 @@ fn read_frame<S: Spill>(
         }
         kind::DATA => data(conversation, http2, spill, is_request, &header, from),
         kind::RST_STREAM => reset(conversation, http2, is_request, &header, from),
+        kind::GOAWAY => {
+            goaway::note(http2, is_request, &direction.window, from);
+            direction.next = end_of(direction.next, &header);
+            if goaway::is_pending(http2) {
+                return step::MORE;
+            }
+            more(direction)
+        }
         _ => {
             direction.next = end_of(direction.next, &header);
             more(direction)
@@ -253,6 +265,7 @@ fn prefix_bytes(header: &Header) -> usize {
         kind::HEADERS => padded + 5 * (header.flags & flag::PRIORITY != 0) as usize,
         kind::PUSH_PROMISE => padded + 4,
         kind::RST_STREAM => 4,
+        kind::GOAWAY => 8,
         _ => 0,
     }
 }

@@ -1,6 +1,6 @@
 //! PostgreSQL and its clients: every statement is counted once, under its name, with its error.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use weir_tests::{
     agent::Agent,
@@ -10,7 +10,6 @@ use weir_tests::{
     netns::Namespace,
     process::{must, output},
     server::{Place, postgres::Postgres},
-    wait_for,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 5432);

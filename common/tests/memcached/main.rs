@@ -220,9 +220,12 @@ fn meta_commands() {
 fn what_nobody_waits_for_stands_alone() {
     let key = "k".repeat(250);
     let long = format!("set {key} 0 0 3 noreply\r\nabc\r\n");
+    // Its key ends where the first part of a long line does.
+    let short = format!("set {} noreply\r\n", &key[..84]);
     for request in [
         "set k 0 0 5 noreply\r\nhello\r\n",
         &long,
+        &short,
         "cas k 0 0 1 7 noreply\r\nx\r\n",
         "delete k noreply\r\n",
         "incr k 1 noreply\r\n",

@@ -57,6 +57,11 @@ pub fn rest(direction: &mut Direction, before: u64, from: usize, at: usize, to: 
             place = place::LINE;
         }
     }
+    if before & !place::QUIET_READS == place::BEHIND_KEY {
+        // The blank behind the key.
+        let blank = direction.window.byte(at) == b' ';
+        at = direction.window.forget(at + blank as usize);
+    }
     if place == place::BEHIND_KEY && whole && line_feed >= at + WAIT_BYTES {
         // No lengths and flags are that long; cut into segments, it would not be read either.
         place = place::LINE;
@@ -79,7 +84,8 @@ pub fn rest(direction: &mut Direction, before: u64, from: usize, at: usize, to: 
     }
     let used = match place {
         place::KEY => known,
-        place::BEHIND_KEY if at != from => at.wrapping_sub(from),
+        // Its blank stays: `noreply` is told by the one before it.
+        place::BEHIND_KEY if at > from + 1 => at.wrapping_sub(from + 1),
         _ => {
             direction.content_length = outer | place::LINE;
             known - KEEP_BYTES

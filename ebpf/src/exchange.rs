@@ -9,14 +9,13 @@ use weir_common::{
     framing::{
         conversation::{ANSWER_WORDS, Finished, HEAD_WORDS},
         frames::outcome,
-        http2::trace::{TRACE_WORDS, Trace, TraceKey, traced},
     },
 };
 
 use crate::{
     atomic,
     emit::{control, copy_addr, copy_words, header, lost_on, reserve, submit},
-    maps::{DRAWN, OPS, TRACES, ZERO_OP},
+    maps::{DRAWN, OPS, ZERO_OP},
 };
 
 /// Counts the exchange that was just completed, and tells it if the detail lane wants it.
@@ -33,7 +32,6 @@ pub fn record(state: &mut ConnectionState) {
             // Of these protocols no other status is an error, and each further branch counts: this
             // is verified once for every call.
             is_error: finished.status.wrapping_sub(1) >= 499,
-            trace: None,
         },
     );
 }
@@ -43,27 +41,14 @@ pub fn record(state: &mut ConnectionState) {
 pub fn record_stream(state: &mut ConnectionState, finished: &Finished) {
     // Both directions complete some, at the same time on two CPUs: their sum, which the framer keeps.
     state.exchanges = state.conversation.answered;
-    let key = TraceKey {
-        cookie: state.cookie,
-        offset: finished.offset,
-    };
-    let trace = match finished.traced {
-        traced::NONE => None,
-        // SAFETY: the map's value is plain words.
-        _ => unsafe { TRACES.get(key) },
-    };
     record_of(
         state,
         &Seen {
             finished,
             protocol: finished.protocol,
             is_error: outcome::is_error(finished.status),
-            trace,
         },
     );
-    if finished.traced == traced::OWN {
-        let _ = TRACES.remove(key);
-    }
 }
 
 /// An exchange that was completed.
@@ -74,8 +59,6 @@ pub struct Seen<'a> {
     pub protocol: u8,
     /// True if it failed at the server.
     pub is_error: bool,
-    /// The trace context of its request, where that does not stand in its head.
-    pub trace: Option<&'a Trace>,
 }
 
 impl Seen<'_> {
@@ -289,10 +272,7 @@ fn tell(
         value.named = 1;
     }
     copy_head(record, state);
-    match seen.trace {
-        Some(trace) => copy_trace(record, trace),
-        None => copy_answer(record, state, finished),
-    }
+    copy_answer(record, state, finished);
     submit(entry);
 }
 
@@ -324,17 +304,6 @@ fn copy_head(record: &mut ExchangeRecord, state: &ConnectionState) {
     let head = record.head.as_mut_ptr().cast::<[u64; HEAD_WORDS]>();
     // SAFETY: `head` is 8-aligned within the record (asserted) and holds HEAD_WORDS words.
     state.conversation.copy_head(unsafe { &mut *head });
-}
-
-/// Puts a trace context where failing answers of other protocols begin.
-#[inline(always)]
-fn copy_trace(record: &mut ExchangeRecord, trace: &Trace) {
-    const { assert!(TRACE_WORDS == ANSWER_WORDS) };
-    record.answer_len = trace[TRACE_WORDS - 1] as u8;
-    record.answer_skip = 0;
-    let answer = record.answer.as_mut_ptr().cast::<[u64; ANSWER_WORDS]>();
-    // SAFETY: as in `copy_answer`.
-    copy_words(trace, unsafe { &mut *answer });
 }
 
 /// Copies the beginning of a failing answer, by words.

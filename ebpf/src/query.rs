@@ -93,7 +93,6 @@ pub fn record(state: &mut QueryState) -> u32 {
         finished,
         protocol: protocol::DNS,
         is_error: finished.status >= 500 || finished.status == 0,
-        trace: None,
     };
     let duration_ns = seen.duration_ns();
     let Some(value) = count(state.edge_id, &seen, duration_ns) else {

@@ -9,7 +9,7 @@ use weir_tests::{
     netns::Namespace,
     process::must,
     scratch::Scratch,
-    server::{Place, h2load, nghttpd::Nghttpd, nginx::Nginx, peer::Peer},
+    server::{Place, h2load, nghttpd::Nghttpd, nginx::Nginx},
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
@@ -132,52 +132,6 @@ fn operations_statuses_and_sizes_of_nginx() {
     // Clients that live for a moment may be known by what started them.
     assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 1);
     assert_eq!(nginx.served(), 7);
-}
-
-#[test]
-fn a_trace_context_that_is_said_once_and_referred_to() {
-    if !live() {
-        return;
-    }
-    let host = Namespace::new();
-    let agent = Agent::with(all_details());
-    let server = Nghttpd::start(Place::In(&host), SocketAddr::from(SERVER), None);
-    let tap = agent.tap();
-    let id = "0af7651916cd43dd8448eb211c80319c";
-    let header = format!("--header=traceparent: 00-{id}-b7ad6b7169203331-01");
-    let url = format!("http://{}/index.html", server.address);
-    nghttp(&host, &[header, url.clone(), format!("{url}?again")]);
-    nghttp(&host, &[url]);
-    let exchanges = tap.take(server.address.port(), 3);
-    let traced = |e: &&Exchange| e.trace_id.as_deref() == Some(id);
-    assert_eq!(exchanges.iter().filter(traced).count(), 2);
-}
-
-#[test]
-fn requests_that_a_server_refuses_as_it_goes_away_end_as_that() {
-    if !live() {
-        return;
-    }
-    let host = Namespace::new();
-    let agent = Agent::with(all_details());
-    let address = SocketAddr::from(SERVER);
-    let server = Peer::start(Place::In(&host), "goaway_peer.py", "files", address);
-    let tap = agent.tap();
-    let mut command: Command = Place::In(&host).command("nghttp", "shop");
-    let urls = ["/a", "/b", "/c"].map(|path| format!("http://{address}{path}"));
-    // It says that two of three were not processed, and fails or not by its version.
-    let said = command.args(["--null-out", "--no-dep"]).args(urls).output();
-    let said = String::from_utf8_lossy(&said.expect("nghttp").stderr).into_owned();
-    assert!(said.contains("total=3, processed=1"), "{said}");
-    let exchanges = tap.take(server.address.port(), 3);
-    let refused = |e: &&Exchange| e.error.as_deref() == Some("REFUSED_STREAM");
-    assert_eq!(exchanges.iter().filter(refused).count(), 2);
-    let statuses: Vec<_> = exchanges.iter().filter_map(|e| e.status).collect();
-    assert_eq!(statuses, [200]);
-    let edges = agent.expect_calls(&[server.address.port()], 3);
-    for edge in &edges {
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
-    }
 }
 
 #[test]

@@ -175,10 +175,8 @@ pub struct Finished {
     pub protocol: u8,
     /// 1 = the response consists of server-sent events.
     pub events: u8,
-    /// Of HTTP/2: one of [`super::http2::trace::traced`].
-    pub traced: u8,
     /// Explicit padding.
-    pub _pad: [u8; 1],
+    pub _pad: [u8; 2],
     /// Messages of the client within the exchange, where it consists of them; [`MESSAGES_UNKNOWN`].
     pub request_messages: u32,
     /// Messages of the server within the exchange, or events; [`MESSAGES_UNKNOWN`].

@@ -10,7 +10,6 @@ mod frames;
 mod goaway;
 mod messages;
 mod reads;
-mod traces;
 
 use talk::{Client, Server, Side, Talk};
 use weir_common::{

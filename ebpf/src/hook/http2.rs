@@ -5,10 +5,7 @@ use weir_common::{
     connection::ConnectionState,
     framing::{
         conversation::step,
-        http2::{
-            self, Http2, Spill, Stream, StreamKey,
-            trace::{Trace, TraceKey},
-        },
+        http2::{self, Http2, Spill, Stream, StreamKey},
     },
 };
 
@@ -16,7 +13,7 @@ use super::readers::handed;
 use crate::{
     emit::tell_path,
     exchange,
-    maps::{STREAMS, TRACES},
+    maps::STREAMS,
     storage::{CONNECTIONS, HTTP2},
     walk::{Payload, STEPS, full_socket, weir_missed},
 };
@@ -58,25 +55,6 @@ impl Spill for Of {
     #[inline(always)]
     fn remove(&mut self, id: u32) {
         let _ = STREAMS.remove(self.key(id));
-    }
-
-    #[inline(always)]
-    fn keep_trace(&mut self, offset: u64, text: &Trace) {
-        let cookie = self.cookie;
-        let _ = TRACES.insert(TraceKey { cookie, offset }, text, 0);
-    }
-
-    #[inline(always)]
-    fn copy_trace(&mut self, from: u64, to: u64) {
-        let cookie = self.cookie;
-        let from = TraceKey {
-            cookie,
-            offset: from,
-        };
-        if let Some(text) = TRACES.get_ptr(from) {
-            // SAFETY: the pointer is a live map value of plain words.
-            self.keep_trace(to, unsafe { &*text });
-        }
     }
 }
 
@@ -138,10 +116,7 @@ pub extern "C" fn weir_value(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let Some((state, http2)) = states(skb) else {
         return step::DONE;
     };
-    let mut spill = Of {
-        cookie: state.cookie,
-    };
-    http2::value(&mut state.conversation, http2, &mut spill, is_request != 0)
+    http2::value(&mut state.conversation, http2, is_request != 0)
 }
 
 /// [`http2::messages()`] on the connection of an skb.

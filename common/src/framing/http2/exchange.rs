@@ -5,7 +5,6 @@ use super::{
     messages::{self, Messages, UNCOUNTED},
     outcome, place, repeat, stream_flag,
     table::{GRPC_TYPE, UNREAD, field},
-    trace,
 };
 use crate::{
     counter::Loss,
@@ -135,7 +134,6 @@ fn begin_stream<S: Spill>(
         path
     };
     let prefix = if grpc { 0 } else { UNCOUNTED };
-    let traced = trace::of_block(http2, spill);
     http2.path_op = op;
     conversation.asked += 1;
     let slot = http2.slot_mut(id);
@@ -151,7 +149,6 @@ fn begin_stream<S: Spill>(
         slot.grpc_status = 0;
         slot.method = method as u8;
         slot.flags = grpc as u8 * stream_flag::GRPC;
-        slot.traced = traced;
         slot.request_prefix = prefix;
         slot.response_prefix = prefix;
         slot.queue = 0;
@@ -174,7 +171,7 @@ fn begin_stream<S: Spill>(
             flags: grpc as u8 * stream_flag::GRPC,
             request_prefix: prefix,
             response_prefix: prefix,
-            traced,
+            _pad: [0; 1],
             queue: 0,
             request: Messages { left: 0, count: 0 },
             response: Messages { left: 0, count: 0 },
@@ -248,7 +245,6 @@ pub(super) fn end_stream<S: Spill>(
     finished.status = status_of(&stream, grpc, reset);
     finished.method = if grpc { 0 } else { stream.method };
     finished.until_close = 0;
-    finished.traced = stream.traced;
     finished.protocol = if grpc {
         protocol::GRPC
     } else {

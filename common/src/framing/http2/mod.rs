@@ -27,7 +27,6 @@ mod reads;
 mod repeat;
 mod stream;
 mod table;
-pub mod trace;
 mod value;
 mod walk;
 
@@ -241,7 +240,7 @@ pub fn walk<S: Spill, L: Load>(
     loop {
         code = match code {
             step::FIELDS => fields(conversation, http2, spill, is_request),
-            step::VALUE => value(conversation, http2, spill, is_request),
+            step::VALUE => value(conversation, http2, is_request),
             step::MESSAGES => messages(conversation, http2, spill, is_request),
             _ => return code,
         };

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{messages::Messages, trace::Trace};
+use super::messages::Messages;
 
 /// Which stream of which connection, where a connection has more than [`super::SLOTS`] hold.
 #[repr(C)]
@@ -56,8 +56,8 @@ pub struct Stream {
     pub request_prefix: u8,
     /// The same in `response`.
     pub response_prefix: u8,
-    /// One of [`super::trace::traced`].
-    pub traced: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 1],
     /// See [`Stream::queue_ns`]; 0 = not known.
     pub queue: u32,
     /// The client's messages, of gRPC.
@@ -119,8 +119,4 @@ pub trait Spill {
     fn insert(&mut self, value: &Stream);
     /// Forgets one.
     fn remove(&mut self, id: u32);
-    /// Keeps the trace context of the request whose block begins at this offset.
-    fn keep_trace(&mut self, _offset: u64, _text: &Trace) {}
-    /// Keeps the one of another request also for that whose block begins at `to`.
-    fn copy_trace(&mut self, _from: u64, _to: u64) {}
 }

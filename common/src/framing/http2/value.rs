@@ -1,11 +1,10 @@
 //! Values of the fields that matter, as text or by Huffman codes.
 
 use super::{
-    Http2, Spill, Waiting,
+    Http2, Waiting,
     block::add,
     huffman, place,
     table::{Field, GRPC_TYPE, UNREAD, field},
-    trace,
 };
 use crate::{
     FNV_OFFSET, fnv1a_step,
@@ -25,12 +24,7 @@ pub const TEXT_WORDS: usize = MAX_SYMBOLS / 8;
 
 /// Reads the value that waits.
 #[inline(always)]
-pub fn value<S: Spill>(
-    conversation: &mut Conversation,
-    http2: &mut Http2,
-    spill: &mut S,
-    is_request: bool,
-) -> Step {
+pub fn value(conversation: &mut Conversation, http2: &mut Http2, is_request: bool) -> Step {
     let direction = conversation.direction_mut(is_request);
     let waiting = http2.half_mut(is_request).waiting;
     let text = decode(&mut direction.window, &waiting, &mut http2.text);
@@ -39,8 +33,6 @@ pub fn value<S: Spill>(
             keep_path(http2, text.len);
         }
         path(&mut direction.window, &http2.text, &text)
-    } else if waiting.kind == field::TRACE {
-        trace::keep(http2, spill, is_request, text.len, waiting.insert)
     } else {
         Field {
             kind: waiting.kind,

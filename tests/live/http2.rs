@@ -9,7 +9,7 @@ use weir_tests::{
     netns::Namespace,
     process::must,
     scratch::Scratch,
-    server::{Place, h2load, nghttpd::Nghttpd, nginx::Nginx},
+    server::{Place, h2load, nghttpd::Nghttpd, nginx::Nginx, peer::Peer},
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
@@ -132,6 +132,33 @@ fn operations_statuses_and_sizes_of_nginx() {
     // Clients that live for a moment may be known by what started them.
     assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 1);
     assert_eq!(nginx.served(), 7);
+}
+
+#[test]
+fn requests_that_a_server_refuses_as_it_goes_away_end_as_that() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let address = SocketAddr::from(SERVER);
+    let server = Peer::start(Place::In(&host), "goaway_peer.py", "files", address);
+    let tap = agent.tap();
+    let mut command: Command = Place::In(&host).command("nghttp", "shop");
+    let urls = ["/a", "/b", "/c"].map(|path| format!("http://{address}{path}"));
+    // It says that two of three were not processed, and fails or not by its version.
+    let said = command.args(["--null-out", "--no-dep"]).args(urls).output();
+    let said = String::from_utf8_lossy(&said.expect("nghttp").stderr).into_owned();
+    assert!(said.contains("total=3, processed=1"), "{said}");
+    let exchanges = tap.take(server.address.port(), 3);
+    let refused = |e: &&Exchange| e.error.as_deref() == Some("REFUSED_STREAM");
+    assert_eq!(exchanges.iter().filter(refused).count(), 2);
+    let statuses: Vec<_> = exchanges.iter().filter_map(|e| e.status).collect();
+    assert_eq!(statuses, [200]);
+    let edges = agent.expect_calls(&[server.address.port()], 3);
+    for edge in &edges {
+        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    }
 }
 
 #[test]

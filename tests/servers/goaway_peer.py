@@ -1,6 +1,6 @@
-"""A server of HTTP/2 that goes away: `goaway_peer.py PORT REQUESTS`.
+"""A server of HTTP/2 that goes away: `goaway_peer.py serve PORT`.
 
-It waits for so many requests on a connection, answers the first one, and says that it begins none
+It waits for three requests on a connection, answers the first one, and says that it begins none
 of the others.
 """
 
@@ -11,6 +11,7 @@ import sys
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADERS, SETTINGS, GOAWAY = 1, 4, 7
 ACK, END_STREAM_AND_HEADERS = 1, 5
+REQUESTS = 3
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -24,7 +25,7 @@ def frames(reader):
         yield kind, flags, stream
 
 
-def serve(connection, requests):
+def serve(connection):
     reader = connection.makefile("rb")
     if reader.read(len(PREFACE)) != PREFACE:
         return
@@ -35,19 +36,18 @@ def serve(connection, requests):
             connection.sendall(frame(SETTINGS, ACK, 0))
         if kind == HEADERS:
             asked.append(stream)
-        if len(asked) == requests:
+        if len(asked) == REQUESTS:
             answer = frame(HEADERS, END_STREAM_AND_HEADERS, asked[0], b"\x88")
             connection.sendall(answer + frame(GOAWAY, 0, 0, struct.pack(">II", asked[0], 0)))
             asked = []
 
 
 def main():
-    port, requests = int(sys.argv[1]), int(sys.argv[2])
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[2])))
     while True:
         connection, _ = listener.accept()
         with connection:
-            serve(connection, requests)
+            serve(connection)
 
 
 main()

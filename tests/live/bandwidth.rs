@@ -67,20 +67,14 @@ impl Path {
     }
 }
 
-/// Fails unless a rate is what its limit says. Too little may be for want of a free processor: then
-/// it is measured again. Too much is too much.
-fn assert_rate(what: &str, bulk: &Bulk, window: Duration, megabits: u32, tolerance: f64) {
-    const ATTEMPTS: u32 = 4;
-    for attempt in 1..=ATTEMPTS {
-        let share = bulk.measure(window) / (f64::from(megabits) * 1e6);
-        let told = format!("{what}: {:.2} % of {megabits} Mbit/s", share * 100.0);
-        eprintln!("{told}");
-        assert!(share <= 1.0 + tolerance, "{told}");
-        if share >= 1.0 - tolerance {
-            return;
-        }
-        assert!(attempt < ATTEMPTS, "{told}, in each of {ATTEMPTS} windows");
-    }
+fn assert_rate(what: &str, bits: f64, megabits: u32, tolerance: f64) {
+    let share = bits / (f64::from(megabits) * 1e6);
+    eprintln!("{what}: {:.2} % of {megabits} Mbit/s", share * 100.0);
+    assert!(
+        (share - 1.0).abs() <= tolerance,
+        "{what}: {:.2} %",
+        share * 100.0
+    );
 }
 
 /// Runs all `cases` (megabits, flows) at once, each on a port of its own.
@@ -96,13 +90,20 @@ fn check(path: &Path, cases: &[(u32, usize)]) {
         .map(|(port, (_, flows))| path.bulk(port, *flows))
         .collect();
     thread::sleep(WARM_UP);
-    thread::scope(|scope| {
-        for (bulk, (megabits, flows)) in running.iter().zip(cases) {
-            let what = format!("{} × {flows}", path.name);
-            scope.spawn(move || assert_rate(&what, bulk, WINDOW, *megabits, 0.01));
-        }
+    let rates: Vec<f64> = thread::scope(|scope| {
+        let measures: Vec<_> = running
+            .iter()
+            .map(|bulk| scope.spawn(|| bulk.measure(WINDOW)))
+            .collect();
+        measures
+            .into_iter()
+            .map(|measure| measure.join().expect("a measure"))
+            .collect()
     });
     let retransmitted = path.client.retransmitted_segments() - before;
+    for (rate, (megabits, flows)) in rates.into_iter().zip(cases) {
+        assert_rate(&format!("{} × {flows}", path.name), rate, *megabits, 0.01);
+    }
     assert_eq!(retransmitted, 0, "segments sent again on {}", path.name);
 }
 
@@ -148,8 +149,8 @@ fn a_changed_limit_holds_within_a_second() {
     for megabits in [50, 10, 100, 1, 200] {
         agent.apply("limit", &limit(BASE_PORT, megabits));
         thread::sleep(Duration::from_secs(1));
-        let what = "a second after the change";
-        assert_rate(what, &bulk, Duration::from_secs(3), megabits, 0.03);
+        let rate = bulk.measure(Duration::from_secs(3));
+        assert_rate("a second after the change", rate, megabits, 0.03);
     }
 }
 
@@ -163,7 +164,7 @@ fn without_a_limit_flows_run_free() {
     agent.apply("limit", &limit(BASE_PORT, 10));
     let bulk = path.bulk(BASE_PORT, 2);
     thread::sleep(WARM_UP);
-    assert_rate("limited", &bulk, Duration::from_secs(3), 10, 0.03);
+    assert_rate("limited", bulk.measure(Duration::from_secs(3)), 10, 0.03);
     agent.stop();
     agent.off();
     let fresh = path.bulk(BASE_PORT + 100, 2);

@@ -19,8 +19,7 @@ use weir_tests::{
 };
 
 const PORT: u16 = 8093;
-/// Far less than what passes until TCP tries again, however busy the machine is.
-const AT_ONCE: Duration = Duration::from_millis(500);
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 fn policy(name: &str, to: &str, mode: &str) -> String {
     format!(

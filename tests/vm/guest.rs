@@ -14,10 +14,19 @@ use std::{
 };
 
 use weir_tests::{
-    agent::Agent, bulk::Bulk, client::Client, kernel, process::output, server::Place, wait_for,
+    agent::{Agent, Options},
+    answer::Edge,
+    bulk::Bulk,
+    client::Client,
+    kernel, metrics,
+    process::output,
+    server::{Place, h2load, nghttpd::Nghttpd},
+    wait_for,
 };
 
+const METRICS: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
 const HTTP: u16 = 8080;
+const HTTP2: ([u8; 4], u16) = ([127, 0, 0, 1], 8100);
 const DENIED: u16 = 8081;
 const PACED: u16 = 8082;
 /// Errors that a refused caller may see: before 6.1 a program cannot choose, it is EPERM.
@@ -26,7 +35,7 @@ const REFUSED: [ErrorKind; 2] = [ErrorKind::ConnectionRefused, ErrorKind::Permis
 /// A check with its name; later ones build on the state that earlier ones left.
 type Check = (&'static str, fn(&mut Agent));
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("every hook is in force or named as missing", hooks),
     ("an exchange on lo is counted", |agent| {
         exchange(agent, Ipv4Addr::LOCALHOST.into(), HTTP)
@@ -34,6 +43,7 @@ const CHECKS: [Check; 7] = [
     ("an exchange over IPv6 is counted", |agent| {
         exchange(agent, Ipv6Addr::LOCALHOST.into(), HTTP + 10);
     }),
+    ("streams of HTTP/2 on one connection are counted", http2),
     ("a deny refuses", deny),
     ("a bandwidth limit holds roughly", bandwidth),
     ("kill -9 leaves the rules in force", kill),
@@ -41,7 +51,11 @@ const CHECKS: [Check; 7] = [
 ];
 
 fn main() -> ExitCode {
-    let mut agent = match panic::catch_unwind(Agent::start) {
+    let options = || Options {
+        config: format!("metrics = \"{}\"\n", SocketAddr::from(METRICS)),
+        ..Options::default()
+    };
+    let mut agent = match panic::catch_unwind(|| Agent::with(options())) {
         Ok(agent) => agent,
         Err(_) => {
             println!("guest: FAILED weir run answers");
@@ -67,21 +81,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// True on kernels without `sock_recv_length`.
-fn is_before_6_3() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("read the release");
-    let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
-    let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    version < (6, 3)
-}
-
 fn hooks(agent: &mut Agent) {
     let status = agent.status();
     println!("guest: hooks {}", status.hooks.join(", "));
     for missing in &status.missing {
         println!("guest: missing {missing}");
         // The only hook that not every supported kernel has.
-        assert!(missing.starts_with("recv: ") && is_before_6_3());
+        assert!(missing.starts_with("recv: ") && !has_queue_times());
     }
     assert!(!status.hooks.is_empty());
     let doctor = agent.weir(["doctor"]);
@@ -131,6 +137,45 @@ fn exchange(agent: &mut Agent, ip: IpAddr, port: u16) {
     let edges = agent.expect_calls(&[port], 10);
     assert_eq!(edges.len(), 1, "{edges:#?}");
     assert_eq!(edges[0].protocol, "http");
+    check_queue_times(&edges[0]);
+}
+
+/// True where the kernel tells when an application reads.
+fn has_queue_times() -> bool {
+    kernel::is_at_least(6, 3)
+}
+
+fn check_queue_times(edge: &Edge) {
+    assert_eq!(edge.queue_mean_ns.is_some(), has_queue_times(), "{edge:#?}");
+}
+
+/// Its storage is the largest: here it shows whether all of a socket's fit into what the kernel
+/// grants one.
+fn http2(agent: &mut Agent) {
+    let limit = std::fs::read_to_string("/proc/sys/net/core/optmem_max").expect("read the limit");
+    println!("guest: a socket may hold {} bytes of storage", limit.trim());
+    let server = Nghttpd::start(Place::Host, HTTP2.into(), None);
+    let paths = ["/index.html", "/orders/7/items", "/gone"];
+    let answered = h2load::http2_one(Place::Host, server.address, &paths, 60);
+    assert_eq!(answered, (40, 20));
+    let edges = agent.expect_calls(&[HTTP2.1], 60);
+    let arrows: Vec<_> = edges.iter().map(Edge::arrow).collect();
+    assert_eq!(arrows, ["load → files:8100 http2"]);
+    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{edges:#?}");
+    check_queue_times(&edges[0]);
+    let served = metrics::settled(METRICS.into(), Nghttpd::SERVICE, 60);
+    let calls: Vec<_> = served
+        .iter()
+        .map(|((operation, status), served)| (operation.as_str(), *status, served.calls))
+        .collect();
+    let expected = [
+        ("GET /gone", 404, 20),
+        ("GET /index.html", 200, 20),
+        ("GET /orders/*/items", 200, 20),
+    ];
+    assert_eq!(calls, expected);
+    let lost = agent.status().lost;
+    assert_eq!(lost.get("storage_failed").unwrap_or(&0), &0, "{lost:?}");
 }
 
 fn policy(name: &str, port: u16, rest: &str) -> String {

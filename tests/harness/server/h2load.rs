@@ -26,6 +26,19 @@ pub fn http2(place: Place, address: SocketAddr, path: &str, requests: u64) -> u6
     succeeded(&must(&mut command))
 }
 
+/// Sends `requests` requests of HTTP/2 to `paths` in turn, eight at a time on one connection, and
+/// returns how many were answered with a status of 2xx and how many with one of 4xx.
+pub fn http2_one(place: Place, address: SocketAddr, paths: &[&str], requests: u64) -> (u64, u64) {
+    let mut command = place.command("h2load", SERVICE);
+    command
+        .args(["-t1", "-c1", "-m8"])
+        .arg(format!("-n{requests}"))
+        .args(paths.iter().map(|path| format!("http://{address}{path}")));
+    let text = must(&mut command);
+    let answered = |class| count(&text, "status codes: ", class);
+    (answered("2xx"), answered("4xx"))
+}
+
 /// Sends `requests` requests of HTTP/2, ten at a time on each of 32 connections, and returns how
 /// many a second were answered. All of them must be.
 pub fn http2_rate(place: Place, address: SocketAddr, path: &str, requests: u64) -> f64 {
@@ -63,15 +76,20 @@ fn rate(text: &str) -> f64 {
         .unwrap_or_else(|| panic!("no rate in {text}"))
 }
 
-/// The count in `requests: 10 total, 10 started, 10 done, 10 succeeded, 0 failed, …`.
+/// Requests that were answered with a status of 2xx or 3xx.
 fn succeeded(text: &str) -> u64 {
+    count(text, "requests: ", "succeeded")
+}
+
+/// The count of `what` in the line that begins with `line`, e.g. of `done` in
+/// `requests: 10 total, 10 started, 10 done, …`.
+fn count(text: &str, line: &str, what: &str) -> u64 {
     text.lines()
-        .find_map(|line| line.strip_prefix("requests: "))
+        .find_map(|found| found.strip_prefix(line))
         .and_then(|counts| {
-            counts
-                .split(", ")
-                .find_map(|one| one.strip_suffix(" succeeded"))
+            let mut words = counts.split(", ").filter_map(|one| one.split_once(' '));
+            words.find(|(_, of)| *of == what)
         })
-        .and_then(|count| count.parse().ok())
-        .unwrap_or_else(|| panic!("no request count in {text}"))
+        .and_then(|(count, _)| count.parse().ok())
+        .unwrap_or_else(|| panic!("no count of {what} in {text}"))
 }

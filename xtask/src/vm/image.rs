@@ -1,4 +1,5 @@
-//! The initramfs: busybox, `weir`, the smoke suite, the libraries they load, two modules.
+//! The initramfs: busybox, `weir`, the smoke suite, the programs that it runs, the libraries they
+//! all load, two modules.
 
 use std::{
     fs,
@@ -14,6 +15,9 @@ use crate::{paths, sh};
 
 /// Modules that weir's hooks may need and Debian does not build in.
 const MODULES: [&str; 2] = ["cls_bpf", "sch_ingress"];
+
+/// Programs of this machine that the suite runs, nghttpd and h2load for HTTP/2.
+const PROGRAMS: [&str; 3] = ["bpftool", "nghttpd", "h2load"];
 
 const INIT: &str = "#!/bin/busybox sh
 export PATH=/bin
@@ -40,13 +44,12 @@ pub fn build(kernel: &Kernel) -> Result<PathBuf> {
         fs::create_dir_all(root.join(folder))?;
     }
     copy(Path::new("/bin/busybox"), &root.join("bin/busybox"))?;
-    let bpftool = sh::which("bpftool").context("bpftool; run `cargo xtask setup`")?;
-    for program in [
-        paths::target().join("release/weir"),
-        paths::target().join("debug/weir-vm-guest"),
-        bpftool,
-    ] {
-        install(&program, &root)?;
+    install(&paths::target().join("release/weir"), &root)?;
+    install(&paths::target().join("debug/weir-vm-guest"), &root)?;
+    for program in PROGRAMS {
+        let found =
+            sh::which(program).with_context(|| format!("{program}; run `cargo xtask setup`"))?;
+        install(&found, &root)?;
     }
     for module in MODULES {
         install_module(kernel, module, &root)?;

@@ -1,7 +1,7 @@
 //! `cargo xtask vm [KERNEL…]`: weir on other kernels, in QEMU without hardware help.
 //!
-//! Debian's kernels boot with an initramfs that holds nothing but busybox, `weir` and the smoke
-//! suite of `tests/vm/guest.rs`; the serial console tells how it went.
+//! Debian's kernels boot with an initramfs that holds nothing but busybox, `weir`, the smoke suite
+//! of `tests/vm/guest.rs` and the programs that it runs; the serial console tells how it went.
 
 mod image;
 mod kernel;

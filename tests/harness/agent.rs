@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    answer::{Answer, Edge, Exchange, Policy, Status, Verdict},
+    answer::{Answer, Edge, Exchange, Policy, Status, Verdict, errors},
     gate::{HostLock, weir_binary},
     process::{Process, must, output},
     scratch::Scratch,
@@ -203,7 +203,7 @@ impl Agent {
         while start.elapsed() < SETTLED {
             edges = self.edges_of(ports);
             calls = edges.iter().map(|edge| edge.calls).sum::<u64>();
-            unanswered = edges.iter().map(|edge| edge.errors).sum::<u64>();
+            unanswered = errors(&edges);
             if calls >= served {
                 break;
             }

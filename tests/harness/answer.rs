@@ -64,6 +64,17 @@ impl Edge {
             self.client.service, self.server.service, self.port, self.protocol
         )
     }
+
+    /// Fails if any of its exchanges may be missing.
+    #[track_caller]
+    pub fn check_whole(&self) {
+        assert!((self.completeness - 1.0).abs() < 1e-9, "{self:#?}");
+    }
+}
+
+/// Failed exchanges of these edges together.
+pub fn errors(edges: &[Edge]) -> u64 {
+    edges.iter().map(|edge| edge.errors).sum()
 }
 
 /// What a TLS handshake told.

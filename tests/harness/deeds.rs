@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::Command, time::Duration};
 
 use crate::{
     agent::{Agent, Options, Tap},
-    answer::{Edge, Exchange},
+    answer::{Edge, Exchange, errors},
     process::Process,
     scratch::Scratch,
     times, wait_for,
@@ -48,19 +48,31 @@ pub fn read(text: &str) -> Vec<Deed> {
             waited_ns,
         })
     };
-    let lines = text.lines();
-    lines
-        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said:\n{text}")))
-        .collect()
+    lines(text, deed)
+}
+
+/// Reads what a client printed, a deed a line.
+///
+/// # Panics
+/// If a line is something else.
+pub fn lines<'a, T>(text: &'a str, deed: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
+    let read = |line| deed(line).unwrap_or_else(|| panic!("the client said `{line}` in:\n{text}"));
+    text.lines().map(read).collect()
+}
+
+/// [`run_late`], and reads what the client did.
+pub fn late(agent: &mut Agent, client: &mut Command) -> (Tap, Vec<Deed>) {
+    let (tap, text) = run_late(agent, client);
+    (tap, read(&text))
 }
 
 /// Runs a client's scenario `late` (its command lacks the file that it waits for): its connections
 /// stand before weir starts, and are used when a tap listens. Answers the tap and what the client
-/// did.
+/// printed.
 ///
 /// # Panics
 /// If the client does not come so far, or fails.
-pub fn late(agent: &mut Agent, client: &mut Command) -> (Tap, Vec<Deed>) {
+pub fn run_late(agent: &mut Agent, client: &mut Command) -> (Tap, String) {
     let folder = Scratch::new();
     let go = folder.path().join("go");
     let mut client = Process::start(client.arg(&go));
@@ -72,7 +84,7 @@ pub fn late(agent: &mut Agent, client: &mut Command) -> (Tap, Vec<Deed>) {
     folder.write("go", "");
     let status = client.wait(Duration::from_secs(20));
     assert!(status.success(), "{}", client.log());
-    (tap, read(&client.log()))
+    (tap, client.log())
 }
 
 /// How often each operation met each error.
@@ -80,23 +92,26 @@ pub type Tally = BTreeMap<(String, String), u64>;
 
 /// Counts what a client did.
 pub fn tally(deeds: &[Deed]) -> Tally {
-    let mut tally = Tally::new();
-    for deed in deeds {
-        let key = (deed.operation.clone(), deed.error.clone());
-        *tally.entry(key).or_default() += 1;
-    }
-    tally
+    let one = |deed: &Deed| (deed.operation.clone(), deed.error.clone());
+    counts(deeds.iter().map(one))
 }
 
 /// Counts what weir told.
 pub fn tally_of(exchanges: &[Exchange]) -> Tally {
-    let mut tally = Tally::new();
-    for exchange in exchanges {
+    let one = |exchange: &Exchange| {
         let error = exchange.error.clone().unwrap_or("-".into());
-        let key = (exchange.operation.clone(), error);
-        *tally.entry(key).or_default() += 1;
+        (exchange.operation.clone(), error)
+    };
+    counts(exchanges.iter().map(one))
+}
+
+/// How often there is each of these.
+pub fn counts<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, u64> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item).or_default() += 1;
     }
-    tally
+    counts
 }
 
 /// Fails unless the edges on `port` count what was done, every failure among it, lost nothing, and
@@ -104,12 +119,12 @@ pub fn tally_of(exchanges: &[Exchange]) -> Tally {
 pub fn expect(agent: &Agent, port: u16, server: &str, deeds: &[Deed]) -> Vec<Edge> {
     let edges = agent.expect_calls(&[port], deeds.len() as u64);
     let failed = deeds.iter().filter(|deed| deed.error != "-").count() as u64;
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    assert_eq!(errors(&edges), failed);
     for edge in &edges {
         // Clients that live for a moment may be known by what started them.
         let arrow = edge.arrow();
         assert!(arrow.ends_with(server), "{arrow}");
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+        edge.check_whole();
     }
     edges
 }

@@ -72,7 +72,7 @@ fn play(
     let edges = agent.expect_calls(&[address.port()], calls as u64);
     assert_eq!(edges.len(), 1, "{edges:#?}");
     assert_eq!(edges[0].server.service, "framing");
-    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+    edges[0].check_whole();
     let told = tap.take(address.port(), calls);
     assert_eq!(told.len(), calls, "{told:#?}");
     told

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use weir_tests::{
     agent::Agent,
-    answer::Exchange,
-    deeds::all_details,
+    answer::{Exchange, errors},
+    deeds::{all_details, counts, lines},
     gate::live,
     netns::Namespace,
     process::must,
@@ -27,46 +27,42 @@ fn deeds(text: &str) -> Vec<Deed> {
     let deed = |line: &str| {
         let words: Vec<&str> = line.split('\t').collect();
         let [operation, status, errors, took] = words[..] else {
-            panic!("the client said: {line}");
+            return None;
         };
-        Deed {
+        Some(Deed {
             operation: operation.to_owned(),
-            status: status.parse().unwrap(),
+            status: status.parse().ok()?,
             error: (errors == "errors").then(|| "graphql_errors".to_owned()),
-            waited_ns: took.parse().unwrap(),
-        }
+            waited_ns: took.parse().ok()?,
+        })
     };
-    text.lines().map(deed).collect()
+    lines(text, deed)
 }
 
 /// How often each operation had each status and error.
 type Tally = BTreeMap<(String, Option<u16>, Option<String>), u64>;
 
 fn tally(deeds: &[Deed]) -> Tally {
-    let mut tally = Tally::new();
-    for deed in deeds {
-        let key = (
+    let one = |deed: &Deed| {
+        (
             deed.operation.clone(),
             Some(deed.status),
             deed.error.clone(),
-        );
-        *tally.entry(key).or_default() += 1;
-    }
-    tally
+        )
+    };
+    counts(deeds.iter().map(one))
 }
 
 fn tally_of(exchanges: &[Exchange]) -> Tally {
-    let mut tally = Tally::new();
-    for exchange in exchanges {
+    let one = |exchange: &Exchange| {
         assert_eq!(exchange.protocol, "http", "{exchange:?}");
-        let key = (
+        (
             exchange.operation.clone(),
             exchange.status,
             exchange.error.clone(),
-        );
-        *tally.entry(key).or_default() += 1;
-    }
-    tally
+        )
+    };
+    counts(exchanges.iter().map(one))
 }
 
 #[test]
@@ -94,9 +90,9 @@ fn every_operation_is_told_apart() {
     let failed = deeds.iter().filter(|deed| deed.error.is_some()).count() as u64;
     assert!(failed > 4, "{failed}");
     let edges = agent.expect_calls(&[port], deeds.len() as u64);
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    assert_eq!(errors(&edges), failed);
     for edge in &edges {
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+        edge.check_whole();
     }
     let slow = "POST /graphql query Slow";
     let seen = durations(&exchanges, |e| e.operation == slow);

@@ -1,20 +1,19 @@
 //! gRPC: every call appears once, with its method and status.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use weir_tests::{
-    agent::{Agent, Options},
-    answer::{Edge, Exchange},
+    agent::Agent,
+    answer::{Edge, Exchange, errors},
+    deeds::{all_details, counts, lines, run_late},
     gate::live,
     netns::Namespace,
-    process::{Process, must},
-    scratch::Scratch,
+    process::must,
     server::{
         Place,
         grpc::{Etcd, GrpcPeer},
     },
     times::{check_slow, durations},
-    wait_for,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 5005);
@@ -41,18 +40,7 @@ fn deeds(text: &str) -> Vec<Deed> {
         let [asked, answered] = [words.next()?, words.next()?].map(|word| word.parse().ok());
         Some((method, code, took, (asked, answered)))
     };
-    let lines = text.lines();
-    lines
-        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said: {line}")))
-        .collect()
-}
-
-fn tally(deeds: impl Iterator<Item = (String, Option<u16>, Messages)>) -> Tally {
-    let mut tally = Tally::new();
-    for deed in deeds {
-        *tally.entry(deed).or_default() += 1;
-    }
-    tally
+    lines(text, deed)
 }
 
 fn messages(exchange: &Exchange) -> Messages {
@@ -61,33 +49,25 @@ fn messages(exchange: &Exchange) -> Messages {
 
 fn seen(exchanges: &[Exchange]) -> Tally {
     let one = |e: &Exchange| (e.operation.clone(), e.status, messages(e));
-    tally(exchanges.iter().map(one))
+    counts(exchanges.iter().map(one))
 }
 
 fn said(deeds: &[Deed]) -> Tally {
-    tally(
+    counts(
         deeds
             .iter()
             .map(|deed| (deed.0.clone(), Some(deed.1), deed.3)),
     )
 }
 
-fn all_details() -> Options {
-    Options {
-        config: "detail_per_second = 1000000\n".into(),
-        ..Options::default()
-    }
-}
-
 /// Fails unless the edges of the server count what the clients did, and lost nothing.
 fn expect(agent: &Agent, port: u16, deeds: &[Deed]) -> Vec<Edge> {
     let edges = agent.expect_calls(&[port], deeds.len() as u64);
     let failed = deeds.iter().filter(|deed| SERVER_ERRORS.contains(&deed.1));
-    let errors: u64 = edges.iter().map(|edge| edge.errors).sum();
-    assert_eq!(errors, failed.count() as u64);
+    assert_eq!(errors(&edges), failed.count() as u64);
     for edge in &edges {
         assert_eq!(edge.arrow(), format!("shop → orders:{port} grpc"));
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+        edge.check_whole();
     }
     edges
 }
@@ -139,34 +119,17 @@ fn on_connections_older_than_weir_what_was_not_seen_is_unknown() {
     let host = Namespace::new();
     let mut agent = Agent::prepare(all_details());
     let server = GrpcPeer::start(Place::In(&host), SocketAddr::from(SERVER));
-    let folder = Scratch::new();
-    let go = folder.path().join("go");
-    let mut command = server.client(Place::In(&host), "resumed");
-    let mut client = Process::start(command.arg(&go));
-    wait_for("the client's connection", Duration::from_secs(20), || {
-        go.with_extension("ready").exists().then_some(())
-    });
-    agent.restart();
-    let tap = agent.tap();
-    folder.write("go", "");
-    assert!(
-        client.wait(Duration::from_secs(20)).success(),
-        "{}",
-        client.log()
-    );
-    let deeds = deeds(&client.log());
+    let mut client = server.client(Place::In(&host), "resumed");
+    let (tap, told) = run_late(&mut agent, &mut client);
+    let deeds = deeds(&told);
     assert_eq!(deeds.len(), 32);
     let exchanges = tap.take(server.address.port(), deeds.len());
     // Method and type of most calls were said before weir came, and are only referred to by
     // numbers since: what is not known is not invented.
-    let names = tally(
-        exchanges
-            .iter()
-            .map(|e| (e.operation.clone(), None, messages(e))),
-    );
+    let names = counts(exchanges.iter().map(|e| (e.operation.clone(), messages(e))));
     let unknown = (None, None);
     let expected = [("POST /*/Sleep", 1), ("POST _UNNAMED", 31)];
-    let expected = expected.map(|(name, count)| ((name.to_owned(), None, unknown), count));
+    let expected = expected.map(|(name, count)| ((name.to_owned(), unknown), count));
     assert_eq!(names, BTreeMap::from(expected));
     assert!(exchanges.iter().all(|e| e.status == Some(200)));
     agent.expect_calls(&[server.address.port()], 32);

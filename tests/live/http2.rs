@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr, process::Command};
 
 use weir_tests::{
     agent::{Agent, Options},
-    answer::Exchange,
+    answer::{Exchange, errors},
+    deeds::{all_details, counts},
     gate::live,
     netns::Namespace,
     process::must,
@@ -13,13 +14,6 @@ use weir_tests::{
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
-
-fn all_details() -> Options {
-    Options {
-        config: "detail_per_second = 1000000\n".into(),
-        ..Options::default()
-    }
-}
 
 #[test]
 fn a_saturated_edge_counts_every_request() {
@@ -36,7 +30,7 @@ fn a_saturated_edge_counts_every_request() {
     let arrows: Vec<_> = edges.iter().map(|edge| edge.arrow()).collect();
     assert_eq!(arrows, ["load → files:8080 http2"]);
     assert_eq!(edges[0].errors, 0, "{:?}", edges[0]);
-    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+    edges[0].check_whole();
 }
 
 #[test]
@@ -74,12 +68,8 @@ fn nghttp(host: &Namespace, arguments: &[String]) {
 }
 
 fn tally(exchanges: &[Exchange]) -> BTreeMap<(String, Option<u16>), u64> {
-    let mut tally = BTreeMap::new();
-    for exchange in exchanges {
-        let key = (exchange.operation.clone(), exchange.status);
-        *tally.entry(key).or_default() += 1;
-    }
-    tally
+    let one = |exchange: &Exchange| (exchange.operation.clone(), exchange.status);
+    counts(exchanges.iter().map(one))
 }
 
 fn expected<const N: usize>(rows: [(&str, u16, u64); N]) -> BTreeMap<(String, Option<u16>), u64> {
@@ -130,7 +120,7 @@ fn operations_statuses_and_sizes_of_nginx() {
     assert!((2_600..6_000).contains(&post.request_bytes), "{post:?}");
     let edges = agent.expect_calls(&[nginx.address.port()], 7);
     // Clients that live for a moment may be known by what started them.
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 1);
+    assert_eq!(errors(&edges), 1);
     assert_eq!(nginx.served(), 7);
 }
 
@@ -157,7 +147,7 @@ fn requests_that_a_server_refuses_as_it_goes_away_end_as_that() {
     assert_eq!(statuses, [200]);
     let edges = agent.expect_calls(&[server.address.port()], 3);
     for edge in &edges {
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+        edge.check_whole();
     }
 }
 

@@ -38,7 +38,7 @@ fn a_saturated_edge_counts_what_nginx_served() {
     assert_eq!(arrows, ["load → nginx:8080 http"]);
     // wrk hangs up on what is in flight when its time is over: at most one per connection.
     assert!(edges[0].errors <= 64, "{:?}", edges[0]);
-    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+    edges[0].check_whole();
     assert!(
         edges[0].p50_ns.is_some_and(|p50| p50 > 1_000),
         "{:?}",
@@ -59,7 +59,7 @@ fn every_request_is_counted_once() {
     assert_eq!((answered, nginx.served()), (sent, sent));
     let edges = agent.expect_calls(&[nginx.address.port()], sent);
     assert_eq!(edges[0].errors, 0, "{:?}", edges[0]);
-    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{:?}", edges[0]);
+    edges[0].check_whole();
 }
 
 #[test]

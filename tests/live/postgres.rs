@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use weir_tests::{
     agent::Agent,
-    answer::Exchange,
+    answer::{Exchange, errors},
     deeds::{self, Deed, all_details, check_durations, check_slow, tally, tally_of},
     gate::live,
     netns::Namespace,
@@ -17,7 +17,7 @@ const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 5432);
 /// Fails unless the edges of the server count what the clients did, and lost nothing.
 fn expect(agent: &Agent, server: &Postgres, calls: u64, failed: u64) {
     let edges = agent.expect_calls(&[server.address.port()], calls);
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    assert_eq!(errors(&edges), failed);
     for edge in edges.iter().filter(|edge| edge.calls != 0) {
         // Clients that live for a moment may be known by what started them.
         let arrow = edge.arrow();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use weir_tests::{
     agent::Agent,
+    answer::errors,
     deeds::{self, all_details, check_durations, check_slow, expect, tally, tally_of},
     gate::live,
     netns::Namespace,
@@ -37,7 +38,7 @@ fn commands_errors_pipelines_and_pushes_of_both_versions() {
     let edges = agent.expect_calls(&[server.address.port()], done.len() as u64);
     assert!(edges.iter().all(|edge| edge.arrow().ends_with(SHOWN)));
     let failed = done.iter().filter(|deed| deed.error != "-").count() as u64;
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    assert_eq!(errors(&edges), failed);
     check_durations(&exchanges, &done, &["SET", "PUBLISH"]);
     check_slow(&exchanges, &done, "BLPOP");
 }
@@ -60,7 +61,7 @@ fn a_saturated_server_and_weir_count_alike() {
     let edges = agent.expect_calls(&[server.address.port()], executed + 1);
     let seen: u64 = edges.iter().map(|edge| edge.calls).sum();
     assert_eq!(seen, executed + 1);
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 0);
+    assert_eq!(errors(&edges), 0);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use weir_tests::{
-    agent::{Agent, Options},
-    answer::Exchange,
+    agent::Agent,
+    answer::{Exchange, errors},
+    deeds::{all_details, lines},
     gate::live,
     netns::Namespace,
     process::must,
@@ -20,18 +21,11 @@ fn deeds(text: &str) -> Vec<Deed> {
     let deed = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let [path, events, took] = words[..] else {
-            panic!("the client said: {line}");
+            return None;
         };
-        (path.to_owned(), events.parse().ok(), took.parse().unwrap())
+        Some((path.to_owned(), events.parse().ok(), took.parse().ok()?))
     };
-    text.lines().map(deed).collect()
-}
-
-fn all_details() -> Options {
-    Options {
-        config: "detail_per_second = 1000000\n".into(),
-        ..Options::default()
-    }
+    lines(text, deed)
 }
 
 fn facts(exchanges: &[Exchange]) -> Vec<(String, Option<u32>)> {
@@ -81,7 +75,7 @@ fn every_stream_has_its_events() {
     assert_eq!(facts(&exchanges), said);
     for edge in agent.expect_calls(&[port], deeds.len() as u64) {
         assert_eq!(edge.errors, 0, "{edge:?}");
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+        edge.check_whole();
     }
     assert!(
         agent
@@ -138,12 +132,5 @@ fn a_client_that_leaves_is_no_error() {
         // The server may have sent a few more before it noticed.
         assert!((got..got + 5).contains(&seen), "{seen} of {got}");
     }
-    assert_eq!(
-        agent
-            .expect_calls(&[port], 2)
-            .iter()
-            .map(|edge| edge.errors)
-            .sum::<u64>(),
-        0
-    );
+    assert_eq!(errors(&agent.expect_calls(&[port], 2)), 0);
 }

@@ -1,9 +1,11 @@
 //! TLS: each handshake is one exchange, with what was agreed on, how long it took, and why it failed.
 
-use std::{collections::BTreeMap, net::SocketAddr, process::Command};
+use std::{net::SocketAddr, process::Command};
 
 use weir_tests::{
-    agent::{Agent, Options},
+    agent::Agent,
+    answer::{Edge, Exchange, errors},
+    deeds::{all_details, counts, lines},
     gate::live,
     netns::Namespace,
     process::must,
@@ -18,13 +20,6 @@ use weir_tests::{
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8443);
-
-fn all_details() -> Options {
-    Options {
-        config: "detail_per_second = 1000000\n".into(),
-        ..Options::default()
-    }
-}
 
 /// A handshake as its client saw it.
 struct Deed {
@@ -48,10 +43,7 @@ fn deeds(text: &str) -> Vec<Deed> {
             took_ns: took.parse().ok()?,
         })
     };
-    let lines = text.lines();
-    lines
-        .map(|line| deed(line).unwrap_or_else(|| panic!("the client said: {line}")))
-        .collect()
+    lines(text, deed)
 }
 
 /// What the client's words for a refusal are on the wire. OpenSSL says it in the clear, also of TLS
@@ -67,6 +59,31 @@ fn on_the_wire(deed: &Deed) -> Option<String> {
         _ => "unknown_ca",
     };
     Some(alert.into())
+}
+
+/// Fails unless weir tells this handshake as its client saw it, with these protocols offered.
+#[track_caller]
+fn check_handshake(exchange: &Exchange, deed: &Deed, alpn: &[&str]) {
+    let told = format!("{exchange:?}");
+    let handshake = exchange.tls_handshake.as_ref().expect(&told);
+    assert_eq!(exchange.protocol, "tls", "{told}");
+    let name = handshake.server_name.as_deref();
+    assert_eq!(name, Some(&*deed.name), "{told}");
+    assert_eq!(handshake.alpn, alpn, "{told}");
+    assert_eq!(exchange.error, on_the_wire(deed), "{told}");
+    if deed.error == "0" {
+        assert_eq!(exchange.operation, deed.operation);
+    }
+}
+
+/// Fails unless the edges of `service` lost nothing, and so many of their handshakes failed.
+#[track_caller]
+fn check_edges(edges: &[Edge], service: &str, port: u16, failed: u64) {
+    assert_eq!(errors(edges), failed);
+    for edge in edges {
+        assert_eq!(edge.arrow(), format!("shop → {service}:{port} tls"));
+        edge.check_whole();
+    }
 }
 
 #[test]
@@ -85,19 +102,7 @@ fn handshakes_with_their_versions_names_times_and_alerts() {
     exchanges.sort_by(|a, b| a.ts.total_cmp(&b.ts));
     let mut slow = Vec::new();
     for (deed, exchange) in deeds.iter().zip(&exchanges) {
-        let line = exchange.line();
-        let handshake = exchange.tls_handshake.as_ref().expect(&line);
-        assert_eq!(exchange.protocol, "tls", "{line}");
-        assert_eq!(
-            handshake.server_name.as_deref(),
-            Some(&*deed.name),
-            "{line}"
-        );
-        assert_eq!(handshake.alpn, ["h2", "http/1.1"], "{line}");
-        assert_eq!(exchange.error, on_the_wire(deed), "{line}");
-        if deed.error == "0" {
-            assert_eq!(exchange.operation, deed.operation);
-        }
+        check_handshake(exchange, deed, &["h2", "http/1.1"]);
         if deed.name == "slow.lan" {
             slow.push((exchange.duration_ns, deed.took_ns));
         }
@@ -107,11 +112,7 @@ fn handshakes_with_their_versions_names_times_and_alerts() {
     check_near("slow handshakes", &seen, &took);
     let edges = agent.expect_calls(&[server.address.port()], deeds.len() as u64);
     let failed = deeds.iter().filter(|deed| deed.error != "0").count() as u64;
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
-    for edge in edges {
-        assert_eq!(edge.arrow(), "shop → vault:8443 tls");
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
-    }
+    check_edges(&edges, "vault", 8443, failed);
 }
 
 /// Handshakes behind what the database's own protocol says before, of which one fails.
@@ -123,27 +124,11 @@ fn check_database(agent: &Agent, port: u16, service: &str, client: &mut Command,
     let mut exchanges = tap.take(port, deeds.len());
     exchanges.sort_by(|a, b| a.ts.total_cmp(&b.ts));
     for (deed, exchange) in deeds.iter().zip(&exchanges) {
-        let line = format!("{told}\n{exchange:?}");
-        let handshake = exchange.tls_handshake.as_ref().expect(&line);
-        assert_eq!(exchange.protocol, "tls", "{line}");
-        assert_eq!(
-            handshake.server_name.as_deref(),
-            Some(&*deed.name),
-            "{line}"
-        );
-        assert_eq!(handshake.alpn, alpn, "{line}");
-        assert_eq!(exchange.error, on_the_wire(deed), "{line}");
-        assert!(exchange.duration_ns < deed.took_ns, "{line}");
-        if deed.error == "0" {
-            assert_eq!(exchange.operation, deed.operation);
-        }
+        check_handshake(exchange, deed, alpn);
+        assert!(exchange.duration_ns < deed.took_ns, "{told}\n{exchange:?}");
     }
     let edges = agent.expect_calls(&[port], deeds.len() as u64);
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), 1);
-    for edge in edges {
-        assert_eq!(edge.arrow(), format!("shop → {service}:{port} tls"));
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
-    }
+    check_edges(&edges, service, port, 1);
 }
 
 #[test]
@@ -205,13 +190,12 @@ fn one_handshake_for_each_connection_of_curl() {
         }
     }
     let exchanges = tap.take(nginx.address.port(), 6);
-    let mut versions = BTreeMap::<_, u32>::new();
-    for exchange in &exchanges {
+    let versions = counts(exchanges.iter().map(|exchange| {
         let handshake = exchange.tls_handshake.as_ref().expect("a handshake");
         assert_eq!(handshake.server_name.as_deref(), Some("shop.lan"));
         assert_eq!(exchange.error, None);
-        *versions.entry(handshake.version.clone()).or_default() += 1;
-    }
+        handshake.version.clone()
+    }));
     let expected = ["TLSv1.2", "TLSv1.3"].map(|version| (Some(version.to_owned()), 3));
     assert_eq!(versions, expected.into());
     agent.expect_calls(&[nginx.address.port()], 6);

@@ -1,17 +1,16 @@
 //! WebSocket: every connection appears once, with its path, close code and messages.
 
-use std::{collections::BTreeMap, net::SocketAddr, process::Command, time::Duration};
+use std::{net::SocketAddr, process::Command};
 
 use weir_tests::{
-    agent::{Agent, Options},
-    answer::Exchange,
+    agent::Agent,
+    answer::{Exchange, errors},
+    deeds::{all_details, counts, lines, run_late},
     gate::{live, workspace},
     netns::Namespace,
-    process::{Process, must},
-    scratch::Scratch,
+    process::must,
     server::{Place, peer::Peer},
     times::{check_near, durations},
-    wait_for,
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8765);
@@ -30,28 +29,20 @@ fn deeds(text: &str) -> Vec<Deed> {
     let deed = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let [path, code, sent, received, took] = words[..] else {
-            panic!("the client said: {line}");
+            return None;
         };
-        Deed {
+        Some(Deed {
             path: path.to_owned(),
             code: code.parse().ok(),
-            messages: (sent.parse().unwrap(), received.parse().unwrap()),
-            took: took.parse().unwrap(),
-        }
+            messages: (sent.parse().ok()?, received.parse().ok()?),
+            took: took.parse().ok()?,
+        })
     };
-    text.lines().map(deed).collect()
+    lines(text, deed)
 }
 
 /// Operation, close code, error, messages of the client and of the server.
 type Fact = (String, Option<u16>, Option<String>, u32, u32);
-
-fn tally(facts: impl Iterator<Item = Fact>) -> BTreeMap<Fact, u64> {
-    let mut tally = BTreeMap::new();
-    for fact in facts {
-        *tally.entry(fact).or_default() += 1;
-    }
-    tally
-}
 
 /// The name of a path, and of what went wrong.
 fn fact(deed: &Deed) -> Fact {
@@ -79,13 +70,6 @@ fn fact_of(exchange: &Exchange) -> Fact {
     )
 }
 
-fn all_details() -> Options {
-    Options {
-        config: "detail_per_second = 1000000\n".into(),
-        ..Options::default()
-    }
-}
-
 /// Splits what a tap saw into upgrades and the connections behind them.
 fn split(exchanges: Vec<Exchange>) -> (Vec<Exchange>, Vec<Exchange>) {
     exchanges.into_iter().partition(|e| e.protocol == "http")
@@ -105,8 +89,8 @@ fn every_connection(client: &str) {
     let calls = 2 * deeds.len() + 1;
     let (upgrades, connections) = split(tap.take(port, calls));
     assert_eq!(
-        tally(connections.iter().map(fact_of)),
-        tally(deeds.iter().map(fact))
+        counts(connections.iter().map(fact_of)),
+        counts(deeds.iter().map(fact))
     );
     let statuses: Vec<_> = upgrades.iter().filter_map(|e| e.status).collect();
     assert_eq!(
@@ -116,10 +100,10 @@ fn every_connection(client: &str) {
     assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 1);
     let edges = agent.expect_calls(&[port], calls as u64);
     let failed = deeds.iter().filter(|deed| fact(deed).2.is_some()).count() as u64;
-    assert_eq!(edges.iter().map(|edge| edge.errors).sum::<u64>(), failed);
+    assert_eq!(errors(&edges), failed);
     for edge in &edges {
         assert_eq!(edge.arrow(), format!("shop → chats:{port} http"));
-        assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+        edge.check_whole();
     }
     check_sizes_and_durations(&connections, &deeds);
 }
@@ -168,8 +152,8 @@ fn every_connection_of_node() {
     let deeds = deeds(&must(&mut node));
     let (_, connections) = split(tap.take(server.address.port(), 2 * deeds.len()));
     assert_eq!(
-        tally(connections.iter().map(fact_of)),
-        tally(deeds.iter().map(fact))
+        counts(connections.iter().map(fact_of)),
+        counts(deeds.iter().map(fact))
     );
     agent.expect_calls(&[server.address.port()], 2 * deeds.len() as u64);
 }
@@ -182,21 +166,8 @@ fn a_connection_older_than_weir_says_nothing_and_the_next_one_all() {
     let host = Namespace::new();
     let mut agent = Agent::prepare(all_details());
     let server = Peer::start(Place::In(&host), PROGRAM, "chats", SocketAddr::from(SERVER));
-    let folder = Scratch::new();
-    let go = folder.path().join("go");
-    let mut command = server.client(Place::In(&host), "websockets", "late");
-    let mut client = Process::start(command.arg(&go));
-    wait_for("the client's connection", Duration::from_secs(20), || {
-        go.with_extension("ready").exists().then_some(())
-    });
-    agent.restart();
-    let tap = agent.tap();
-    folder.write("go", "");
-    assert!(
-        client.wait(Duration::from_secs(20)).success(),
-        "{}",
-        client.log()
-    );
+    let mut client = server.client(Place::In(&host), "websockets", "late");
+    let (tap, _) = run_late(&mut agent, &mut client);
     let (upgrades, connections) = split(tap.take(server.address.port(), 2));
     assert_eq!((upgrades.len(), connections.len()), (1, 1));
     let seen = fact_of(&connections[0]);

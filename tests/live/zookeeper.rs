@@ -1,10 +1,11 @@
 //! ZooKeeper called through kazoo: every request is counted by operation and outcome.
 
-use std::{collections::BTreeMap, net::SocketAddr, thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use weir_tests::{
     agent::Agent,
     answer::{Edge, Exchange},
+    deeds::counts,
     gate::live,
     netns::Namespace,
     server::{
@@ -16,26 +17,18 @@ use weir_tests::{
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 2181);
 
-fn count<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for word in words {
-        *counts.entry(word.to_owned()).or_default() += 1;
-    }
-    counts
-}
-
 /// Fails unless the edge and its details agree with what kazoo says it did.
 fn check(edge: &Edge, told: &[Exchange], called: &Called) {
     let arrow = format!("{CLIENT} → {}:{} zookeeper", ZooKeeper::SERVICE, SERVER.1);
     assert_eq!(edge.arrow(), arrow);
     assert_eq!(
-        count(told.iter().map(|e| e.operation.as_str())),
+        counts(told.iter().map(|e| e.operation.clone())),
         called.sent
     );
-    let errors = told.iter().filter_map(|e| e.error.as_deref());
-    assert_eq!(count(errors), called.failed);
+    let errors = told.iter().filter_map(|e| e.error.clone());
+    assert_eq!(counts(errors), called.failed);
     assert_eq!(edge.errors, called.failed.values().sum::<u64>(), "{edge:?}");
-    assert!((edge.completeness - 1.0).abs() < 1e-9, "{edge:?}");
+    edge.check_whole();
 }
 
 /// No read took longer than kazoo waited for it; its plain reads are its first ones.

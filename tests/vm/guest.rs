@@ -161,7 +161,7 @@ fn http2(agent: &mut Agent) {
     let edges = agent.expect_calls(&[HTTP2.1], 60);
     let arrows: Vec<_> = edges.iter().map(Edge::arrow).collect();
     assert_eq!(arrows, ["load → files:8100 http2"]);
-    assert!((edges[0].completeness - 1.0).abs() < 1e-9, "{edges:#?}");
+    edges[0].check_whole();
     check_queue_times(&edges[0]);
     let served = metrics::settled(METRICS.into(), Nghttpd::SERVICE, 60);
     let calls: Vec<_> = served

@@ -338,6 +338,11 @@ impl Tap {
         tap
     }
 
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.process.kill();
+    }
+
     /// Ends it with Ctrl-C and reads what it wrote.
     pub fn finish(mut self) -> Tapped {
         self.process.signal(Signal::INT);

@@ -45,6 +45,24 @@ pub fn programs() -> BTreeMap<u64, String> {
         .collect()
 }
 
+/// The value of a map of one slot.
+///
+/// # Panics
+/// If there is no map of that name, or several.
+pub fn map_value(name: &str) -> Vec<u8> {
+    let text = must(Command::new("bpftool").args(["map", "dump", "name", name, "-j"]));
+    let slots: serde_json::Value = serde_json::from_str(&text).expect("bpftool's JSON");
+    let bytes = slots[0]["value"].as_array().expect("the bytes of a value");
+    let byte = |byte: &serde_json::Value| {
+        let digits = byte.as_str()?.strip_prefix("0x")?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    bytes
+        .iter()
+        .map(|word| byte(word).expect("a byte"))
+        .collect()
+}
+
 /// Files under bpffs whose path says weir.
 pub fn pins() -> Vec<String> {
     let mut found = Vec::new();

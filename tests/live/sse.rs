@@ -10,6 +10,7 @@ use weir_tests::{
     netns::Namespace,
     process::must,
     server::{Place, peer::Peer},
+    times::{check_slow, check_within, durations},
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8766);
@@ -84,21 +85,23 @@ fn every_stream_has_its_events() {
             .get("uncounted_messages")
             .is_none_or(|lost| *lost == 0)
     );
-    check_durations(exchanges, deeds);
+    check_durations(&exchanges, &deeds);
 }
 
-/// The slow streams took as long as the clients waited, within 5 % (curl is started for each one).
-fn check_durations(mut exchanges: Vec<Exchange>, mut deeds: Vec<Deed>) {
-    exchanges.retain(|e| e.operation == "GET /slow");
-    deeds.retain(|deed| deed.0 == "/slow");
-    assert_eq!((exchanges.len(), deeds.len()), (3, 3));
-    exchanges.sort_by_key(|exchange| exchange.duration_ns);
-    let fastest = deeds.iter().map(|deed| deed.2).min().expect("deeds") as f64;
-    let seen = exchanges[0].duration_ns as f64;
-    assert!(
-        (0.95..1.0).contains(&(seen / fastest)),
-        "{seen} of {fastest} ns"
-    );
+/// No stream took longer than its client waited, and the slow ones as long within 5 %.
+fn check_durations(exchanges: &[Exchange], deeds: &[Deed]) {
+    for path in ["/slow", "/burst", "/odd", "/whole", "/plain"] {
+        let operation = format!("GET {path}");
+        let seen = durations(exchanges, |e| e.operation == operation);
+        let waited = deeds.iter().filter(|deed| deed.0 == path);
+        let waited: Vec<u64> = waited.map(|deed| deed.2).collect();
+        assert_eq!(waited.len(), 3, "{path}");
+        if path == "/slow" {
+            check_slow(path, &seen, &waited);
+        } else {
+            check_within(path, &seen, &waited);
+        }
+    }
 }
 
 #[test]

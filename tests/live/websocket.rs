@@ -10,25 +10,27 @@ use weir_tests::{
     netns::Namespace,
     process::must,
     server::{Place, peer::Peer},
-    times::{check_near, durations},
+    times::{check_near, check_within, durations},
 };
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 8765);
 const PROGRAM: &str = "websocket_peer.py";
 
-/// What a client did: path, close code, messages sent and received, and how long it took, ns.
+/// What a client did: path, close code, messages sent and received, and how long it took from the
+/// answered upgrade on, and in whole, ns.
 #[derive(Debug)]
 struct Deed {
     path: String,
     code: Option<u16>,
     messages: (u32, u32),
     took: u64,
+    whole: u64,
 }
 
 fn deeds(text: &str) -> Vec<Deed> {
     let deed = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
-        let [path, code, sent, received, took] = words[..] else {
+        let [path, code, sent, received, took, whole] = words[..] else {
             return None;
         };
         Some(Deed {
@@ -36,6 +38,7 @@ fn deeds(text: &str) -> Vec<Deed> {
             code: code.parse().ok(),
             messages: (sent.parse().ok()?, received.parse().ok()?),
             took: took.parse().ok()?,
+            whole: whole.parse().ok()?,
         })
     };
     lines(text, deed)
@@ -119,6 +122,16 @@ fn check_sizes_and_durations(connections: &[Exchange], deeds: &[Deed]) {
     let slow = deeds.iter().filter(|deed| deed.path == "/rooms/7");
     let took: Vec<u64> = slow.map(|deed| deed.took).collect();
     check_near("/rooms/7", &seen, &took);
+    check_whole(connections, deeds);
+}
+
+/// Fails if a connection lasted longer than from before its client asked for it until after it was
+/// closed. One that breaks off ends at its client first.
+fn check_whole(connections: &[Exchange], deeds: &[Deed]) {
+    let seen = durations(connections, |e| e.status.is_some());
+    let closed = deeds.iter().filter(|deed| deed.code.is_some());
+    let whole: Vec<u64> = closed.map(|deed| deed.whole).collect();
+    check_within("connections", &seen, &whole);
 }
 
 #[test]
@@ -155,6 +168,7 @@ fn every_connection_of_node() {
         counts(connections.iter().map(fact_of)),
         counts(deeds.iter().map(fact))
     );
+    check_whole(&connections, &deeds);
     agent.expect_calls(&[server.address.port()], 2 * deeds.len() as u64);
 }
 

@@ -4,6 +4,7 @@ const port = process.argv[2];
 
 function connect(path, messages, code) {
   return new Promise((resolve) => {
+    const began = process.hrtime.bigint();
     const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
     let started, sent = 0, received = 0;
     const send = () => {
@@ -13,7 +14,9 @@ function connect(path, messages, code) {
     socket.onopen = () => { started = process.hrtime.bigint(); send(); };
     socket.onmessage = () => { received++; if (code) send(); };
     socket.onclose = (event) => {
-      console.log(path, event.code, sent, received, String(process.hrtime.bigint() - started));
+      const now = process.hrtime.bigint();
+      const times = [now - started, now - began].map(String);
+      console.log(path, event.code, sent, received, ...times);
       resolve();
     };
   });

@@ -2,7 +2,7 @@
 
 `websocket_peer.py serve PORT`, `websocket_peer.py CLIENT SCENARIO PORT [FILE]` with the client
 `websockets` or `aiohttp`. Clients print a line for each connection: path, close code, messages sent
-and received, nanoseconds from the handshake to the end.
+and received, nanoseconds from the handshake and from before it to the end.
 """
 
 import asyncio
@@ -54,14 +54,16 @@ async def serve(port):
 class Told:
     """What was done over a connection."""
 
-    def __init__(self, path):
+    def __init__(self, path, began):
         self.path = path
         self.sent = self.received = 0
+        self.began = began
         self.started = time.monotonic_ns()
 
     def end(self, code):
-        took = time.monotonic_ns() - self.started
-        print(self.path.split("?")[0], code or "-", self.sent, self.received, took, flush=True)
+        now = time.monotonic_ns()
+        times = (now - self.started, now - self.began)
+        print(self.path.split("?")[0], code or "-", self.sent, self.received, *times, flush=True)
 
 
 class Websockets:
@@ -70,9 +72,10 @@ class Websockets:
     @classmethod
     async def open(cls, port, path):
         self = cls()
+        began = time.monotonic_ns()
         url = f"ws://127.0.0.1:{port}{path}"
         self.socket = await websockets.connect(url, max_size=None, ping_interval=None)
-        self.told = Told(path)
+        self.told = Told(path, began)
         return self
 
     async def send(self, message):
@@ -108,10 +111,11 @@ class Aiohttp:
     @classmethod
     async def open(cls, port, path):
         self = cls()
+        began = time.monotonic_ns()
         self.session = aiohttp.ClientSession()
         url = f"http://127.0.0.1:{port}{path}"
         self.socket = await self.session.ws_connect(url, max_msg_size=0, compress=15)
-        self.told = Told(path)
+        self.told = Told(path, began)
         return self
 
     async def send(self, message):

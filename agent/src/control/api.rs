@@ -169,6 +169,9 @@ pub trait Answers: Send + Sync + 'static {
     fn verdicts(&self, filter: &Filter) -> Answer<VerdictItem>;
     /// Exchanges from now on. While a subscriber lives the detail lane runs at full rate.
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>>;
+    /// Says that a subscriber of [`Answers::tap`] has gone, its receiver with it: the lane goes back
+    /// to its budget now, and not only with the next look at it.
+    fn tap_ended(&self);
     /// Exchanges from now on as the detail lane's own budget draws them, each with its
     /// `sample_probability`. Unlike [`Answers::tap`] it never raises the rate, and what is drawn
     /// only because somebody taps may be left out (exporters).

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -24,6 +24,8 @@ pub struct Fixture {
     pub past: Vec<Exchange>,
     /// Losses so far.
     pub ring_full: AtomicU64,
+    /// Subscribers of `tap` that were left when the latest one ended, and how many ended.
+    pub taps_left: Mutex<(usize, u32)>,
 }
 
 impl Fixture {
@@ -33,6 +35,7 @@ impl Fixture {
             exchanges: broadcast::channel(capacity).0,
             past: (0..3).map(exchange).collect(),
             ring_full: AtomicU64::new(0),
+            taps_left: Mutex::default(),
         }
     }
 
@@ -133,6 +136,10 @@ impl Answers for Fixture {
     }
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.exchanges.subscribe()
+    }
+    fn tap_ended(&self) {
+        let mut left = self.taps_left.lock().unwrap();
+        *left = (self.exchanges.receiver_count(), left.1 + 1);
     }
     fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.exchanges.subscribe()

@@ -55,7 +55,9 @@ where
         Ask::Exchanges => {
             let live = answers.tap();
             let past = filter.since_seconds.map(|_| answers.exchanges(filter));
-            stream(live, past, filter, answers, reader, writer).await
+            let ended = stream(live, past, filter, answers, reader, writer).await;
+            answers.tap_ended();
+            ended
         }
         Ask::Flows => {
             let live = answers.follow_flows();

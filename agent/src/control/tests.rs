@@ -189,6 +189,33 @@ fn a_stream_brings_past_then_live_each_once_and_the_losses_of_its_time() {
 }
 
 #[test]
+fn a_tap_that_ends_or_breaks_off_is_told_when_its_receiver_is_gone() {
+    let served = Served::new("ended", 64);
+    for number in 1..=2 {
+        let mut stream = served.raw();
+        let request = serde_json::to_string(&follow(None)).unwrap();
+        writeln!(stream, "{request}").unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        assert_eq!(served.answers.exchanges.receiver_count(), 1);
+        if number == 1 {
+            stream.shutdown(Shutdown::Write).unwrap();
+            reader.read_to_string(&mut String::new()).unwrap();
+        } else {
+            // As a kill does: nobody says goodbye, and what waits is never read.
+            served.send(0..50);
+        }
+        drop((stream, reader));
+        let start = std::time::Instant::now();
+        let left = || *served.answers.taps_left.lock().unwrap();
+        while left().1 < number && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(left(), (0, number));
+    }
+}
+
+#[test]
 fn a_slow_reader_is_told_what_it_missed() {
     let served = Served::new("slow", 16);
     let mut stream = served.raw();

@@ -116,6 +116,10 @@ impl Answers for Daemon {
         receiver
     }
 
+    fn tap_ended(&self) {
+        self.steer();
+    }
+
     fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.channels.details.subscribe()
     }

@@ -127,6 +127,8 @@ pub struct Daemon {
     history: Mutex<Option<History>>,
     keeper: Mutex<Keeper>,
     lane: Mutex<Lane>,
+    /// Held while the programs are steered, so that who looked last writes last.
+    steering: Mutex<()>,
     graph: RwLock<Graph>,
     facts: Mutex<Facts>,
     exporters: Mutex<Option<ExporterStates>>,
@@ -184,6 +186,7 @@ impl Daemon {
             history: Mutex::new(history),
             keeper: Mutex::new(keeper.unwrap_or_default()),
             lane: Mutex::new(lane),
+            steering: Mutex::default(),
             graph: RwLock::new(Graph::new(settings.graph)),
             facts: Mutex::default(),
             exporters: Mutex::default(),

@@ -74,6 +74,7 @@ impl Daemon {
     /// Tells the programs how much detail is wanted, and whether there are rules to ask. Called
     /// each second, and at once when a subscriber or a rule comes or goes.
     pub(super) fn steer(&self) {
+        let _steering = locked(&self.steering);
         let tapped = self.channels.taps.receiver_count() > 0;
         let draw = {
             let graph = self.graph();

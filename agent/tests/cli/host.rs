@@ -116,6 +116,7 @@ impl Answers for Fixed {
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.exchanges.subscribe()
     }
+    fn tap_ended(&self) {}
     fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.exchanges.subscribe()
     }

@@ -227,6 +227,7 @@ impl Answers for Fixed {
     fn tap(&self) -> broadcast::Receiver<Arc<Exchange>> {
         panic!("exporters must not raise the rate of the detail lane");
     }
+    fn tap_ended(&self) {}
     fn follow_details(&self) -> broadcast::Receiver<Arc<Exchange>> {
         self.details.subscribe()
     }

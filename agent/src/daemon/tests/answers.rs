@@ -127,8 +127,10 @@ fn a_tap_opens_the_lane_and_others_keep_their_share() {
         (1, 0)
     );
     let mut details = daemon.follow_details();
+    let closed = control(&kernel);
     let mut tap = daemon.tap();
-    assert_eq!(control(&kernel).skip_threshold, 0, "at once");
+    let open = control(&kernel);
+    assert_eq!((open.skip_threshold, open.records_per_epoch), (0, 0));
     for offset in 0..2_000 {
         daemon.ingest(bytes_of(&exchange(offset, why::SAMPLED)));
     }
@@ -150,9 +152,12 @@ fn a_tap_opens_the_lane_and_others_keep_their_share() {
             .iter()
             .all(|e| (e.sample_probability - 0.0075).abs() < 0.001)
     );
-    drop(tap);
-    daemon.tick_snapshot();
-    assert!(control(&kernel).skip_threshold > 0, "closed again");
+    let other = daemon.tap();
+    for (tap, expected) in [(tap, open), (other, closed)] {
+        drop(tap);
+        daemon.tap_ended();
+        assert_eq!(control(&kernel), expected, "while one taps, and at once");
+    }
 }
 
 #[test]

@@ -4,3 +4,4 @@ mod answers;
 mod fakes;
 mod life;
 mod records;
+mod unwatched;

@@ -18,15 +18,24 @@ use crate::bench::{
 /// Long enough that the daemon's own ticks weigh little.
 const SECONDS: u64 = 10;
 
-/// Exact lane alone, the default budget of details, and every detail with a tap.
+/// Whether anybody taps.
+#[derive(Clone, Copy, PartialEq)]
+enum Tap {
+    Never,
+    Open,
+    Killed,
+}
+
+/// Exact lane alone, the default budget of details before and after a tap, and every detail with one.
 pub fn run(_plan: &Plan) -> Result<Vec<Outcome>> {
     let rows = [
-        ("exact lane only", Some(0), false, "≤ 0.3"),
-        ("default budget of details", None, false, "–"),
-        ("every detail, tapped", Some(10_000_000), true, "–"),
+        ("exact lane only", Some(0), Tap::Never, "≤ 0.3"),
+        ("default budget of details", None, Tap::Never, "–"),
+        ("the same, a tap has been there", None, Tap::Killed, "–"),
+        ("every detail, tapped", Some(10_000_000), Tap::Open, "–"),
     ]
-    .map(|(name, budget, tapped, goal)| {
-        let (exchanges, microseconds) = measure(budget, tapped);
+    .map(|(name, budget, tap, goal)| {
+        let (exchanges, microseconds) = measure(budget, tap);
         let each = microseconds / exchanges;
         let row = [
             name.into(),
@@ -46,7 +55,7 @@ pub fn run(_plan: &Plan) -> Result<Vec<Outcome>> {
     })])
 }
 
-fn measure(budget: Option<u64>, tapped: bool) -> (f64, f64) {
+fn measure(budget: Option<u64>, how: Tap) -> (f64, f64) {
     let host = Namespace::new();
     let nginx = Nginx::start(Place::In(&host), local(8080), RETURN_200);
     let config = budget.map(|budget| format!("detail_per_second = {budget}\n"));
@@ -54,7 +63,10 @@ fn measure(budget: Option<u64>, tapped: bool) -> (f64, f64) {
         config: config.unwrap_or_default(),
         ..Options::default()
     });
-    let tap = tapped.then(|| agent.tap());
+    let mut tap = (how != Tap::Never).then(|| agent.tap());
+    if how == Tap::Killed {
+        tap.take().expect("a tap").kill();
+    }
     let before = cpu_ns(agent.pid());
     let load = wrk::Load::saturating(SECONDS);
     wrk::load(Place::In(&host), nginx.address, "/hello", load);

@@ -1,7 +1,5 @@
 //! A replayed exchange as the item that `weir tap` would print.
 
-use std::net::SocketAddr;
-
 use weir_common::{
     event::{ExchangeRecord, exchange_flag},
     flow::{
@@ -14,8 +12,9 @@ use weir_common::{
 
 use crate::observe::{
     exchange::{FAILED, is_error, operation_of as operation_key, shown_name},
-    model::{Endpoint, Exchange, WorkloadKind, ip_of},
+    model::{Endpoint, Exchange, WorkloadKind},
     operations::{Operation, OperationNames},
+    parties::address_text,
     protocol,
 };
 
@@ -166,12 +165,7 @@ fn unnamed(record: &ExchangeRecord) -> String {
 
 /// A peer known by its address alone.
 fn endpoint(addr: &Addr, port: u16) -> Endpoint {
-    let ip = ip_of(addr);
-    let addr = if port == 0 {
-        ip.to_string()
-    } else {
-        SocketAddr::new(ip, port).to_string()
-    };
+    let addr = address_text(addr, port);
     Endpoint {
         service: addr.clone(),
         namespace: None,

@@ -4,7 +4,10 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::{
     flow::{Addr, EdgeKey, EdgeValue, Owner},
-    framing::{http1::Conversation, http2::Http2},
+    framing::{
+        conversation::{Conversation, Pending},
+        http2::Http2,
+    },
 };
 
 /// Bits of [`ConnectionState::flags`].
@@ -124,9 +127,11 @@ const _: () = {
     // Addresses are copied by words.
     assert!(offset_of!(ConnectionState, local_addr) % 8 == 0);
     assert!(offset_of!(ConnectionState, remote_addr) % 8 == 0);
-    // Each direction begins a line, and so does what goes from one to the other.
-    assert!(offset_of!(ConnectionState, conversation.request) == 56);
-    assert!(offset_of!(ConnectionState, conversation.pending) % 64 == 56);
+    // Each direction begins a line, and so does what goes from one to the other, which is one line.
+    assert!(size_of::<Pending>() == 48);
+    assert!(offset_of!(ConnectionState, conversation.asked) == 56);
+    assert!(offset_of!(ConnectionState, conversation.pending) == 56 + 16);
+    assert!(offset_of!(ConnectionState, conversation.request) % 64 == 56);
     assert!(offset_of!(ConnectionState, conversation.response) % 64 == 56);
 };
 

@@ -21,6 +21,17 @@ pub struct OpKey {
     pub method: u8,
 }
 
+impl OpKey {
+    /// All but the operation, as one number.
+    #[inline(always)]
+    pub fn rest(&self) -> u64 {
+        (self.edge_id as u64) << 32
+            | (self.status as u64) << 16
+            | (self.protocol as u64) << 8
+            | self.method as u64
+    }
+}
+
 /// Number of latency buckets, see [`bucket_of`].
 pub const BUCKETS: usize = 112;
 
@@ -38,8 +49,8 @@ pub struct OpValue {
     pub response_bytes: u64,
     /// Sum of durations, ns: first byte of the request to last byte of the response.
     pub duration_sum_ns: u64,
-    /// Exchanges whose queue time is known.
-    pub queued: u64,
+    /// Exchanges of known duration whose queue time is not known.
+    pub unqueued: u64,
     /// Sum of their queue times, ns: first byte of the request until the application read it.
     pub queue_sum_ns: u64,
     /// Monotonic time of the latest exchange, ns.
@@ -48,6 +59,15 @@ pub struct OpValue {
     pub named: u64,
     /// Durations, by [`bucket_of`].
     pub buckets: [u32; BUCKETS],
+}
+
+impl OpValue {
+    /// Exchanges whose queue time is known.
+    pub fn queued(&self) -> u64 {
+        self.calls
+            .saturating_sub(self.untimed)
+            .saturating_sub(self.unqueued)
+    }
 }
 
 impl Default for OpValue {

@@ -6,6 +6,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::{
+    batch::Batch,
     flow::{Addr, EdgeKey, EdgeValue, Owner},
     framing::{conversation::Finished, window::Window},
 };
@@ -101,6 +102,8 @@ pub struct QueryState {
     pub edge_key: EdgeKey,
     /// Where its edge's value is prepared: too large for a kernel program's stack.
     pub edge_value: EdgeValue,
+    /// Where it is counted.
+    pub batch: Batch,
     /// The query's first bytes.
     pub window: Window,
 }

@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! - [`flow`]: who talks to whom: parties, edges, the per-socket record's identity half
+//! - [`batch`]: equal exchanges of one run, added up before they are counted
 //! - [`connection`]: the per-socket record
 //! - [`datagram`]: queries in datagrams that wait for their answer
 //! - [`draw`]: which exchanges go to the detail lane
@@ -18,6 +19,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod batch;
 pub mod connection;
 pub mod counter;
 pub mod datagram;
@@ -29,7 +31,7 @@ pub mod pacing;
 pub mod policy;
 
 /// Version of every layout in this crate; the agent refuses pinned maps of another version.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// Folds `bytes` into a 64-bit FNV-1a hash, starting from `seed`.
 ///

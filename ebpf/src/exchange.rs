@@ -2,12 +2,14 @@
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_get_prandom_u32};
 use weir_common::{
+    batch::{Batch, UNTIMED, bucket_for},
     connection::{ConnectionState, flag},
-    counter::{Loss, OpKey, OpValue, bucket_of},
+    counter::{Loss, OpKey, OpValue},
+    draw::Drawn,
     event::{Control, ExchangeRecord, exchange_flag, kind, why},
     flow::{protocol, role},
     framing::{
-        conversation::{ANSWER_WORDS, Finished, HEAD_WORDS},
+        conversation::{ANSWER_WORDS, Conversation, Finished, HEAD_WORDS},
         frames::outcome,
     },
 };
@@ -21,34 +23,78 @@ use crate::{
 /// Counts the exchange that was just completed, and tells it if the detail lane wants it.
 #[inline(never)]
 pub fn record(state: &mut ConnectionState) {
+    note(state, false);
+    flush(state, false);
+}
+
+/// The same where one run may complete many: equal ones are counted together, and the run must end
+/// with [`flush`].
+#[inline(never)]
+pub fn note(state: &mut ConnectionState, is_request: bool) {
     state.exchanges += 1;
-    let state = &*state;
+    let protocol = spoken(state);
     let finished = &state.conversation.finished;
-    record_of(
-        state,
-        &Seen {
-            finished,
-            protocol: spoken(state),
-            // Of these protocols no other status is an error, and each further branch counts: this
-            // is verified once for every call.
-            is_error: finished.status.wrapping_sub(1) >= 499,
-        },
-    );
+    let seen = Seen {
+        finished,
+        protocol,
+        // Of these protocols no other status is an error, and each further branch counts: this
+        // is verified once for every call.
+        is_error: finished.status.wrapping_sub(1) >= 499,
+    };
+    let batch = if is_request {
+        &mut state.conversation.request_batch
+    } else {
+        &mut state.conversation.response_batch
+    };
+    let Some(named) = count(state.edge_id, batch, &seen) else {
+        return;
+    };
+    if consider(state, &seen, named) {
+        named_now(batch_of(&mut state.conversation, is_request));
+    }
 }
 
 /// The same of one that HTTP/2 has completed.
 #[inline(never)]
-pub fn record_stream(state: &mut ConnectionState, finished: &Finished) {
+pub fn note_stream(state: &mut ConnectionState, finished: &Finished, is_request: bool) {
     // Both directions complete some, at the same time on two CPUs: their sum, which the framer keeps.
     state.exchanges = state.conversation.answered;
-    record_of(
-        state,
-        &Seen {
-            finished,
-            protocol: finished.protocol,
-            is_error: outcome::is_error(finished.status),
-        },
-    );
+    let seen = Seen {
+        finished,
+        protocol: finished.protocol,
+        is_error: outcome::is_error(finished.status),
+    };
+    let batch = batch_of(&mut state.conversation, is_request);
+    let Some(named) = count(state.edge_id, batch, &seen) else {
+        return;
+    };
+    if consider(state, &seen, named) {
+        named_now(batch_of(&mut state.conversation, is_request));
+    }
+}
+
+/// Counts what a run has completed in a direction and not yet counted.
+#[inline(always)]
+pub fn flush(state: &mut ConnectionState, is_request: bool) {
+    let batch = batch_of(&mut state.conversation, is_request);
+    if batch.calls != 0 {
+        commit(batch);
+    }
+}
+
+/// True if there is something to [`flush`].
+#[inline(always)]
+pub fn is_pending(state: &mut ConnectionState, is_request: bool) -> bool {
+    batch_of(&mut state.conversation, is_request).calls != 0
+}
+
+#[inline(always)]
+fn batch_of(conversation: &mut Conversation, is_request: bool) -> &mut Batch {
+    if is_request {
+        &mut conversation.request_batch
+    } else {
+        &mut conversation.response_batch
+    }
 }
 
 /// An exchange that was completed.
@@ -73,70 +119,115 @@ impl Seen<'_> {
     }
 }
 
+/// Tells of an exchange if the detail lane wants it; true if its name was told for the first time.
 #[inline(always)]
-fn record_of(state: &ConnectionState, seen: &Seen<'_>) {
-    let duration_ns = seen.duration_ns();
-    let Some(value) = count(state.edge_id, seen, duration_ns) else {
-        return;
-    };
-    let has_head = state.conversation.head_ordinal == seen.finished.ordinal;
-    let (why, probability) = wanted(value, seen, duration_ns, has_head);
-    if why != 0 {
-        tell(state, seen, why, probability, has_head, value);
-    }
+fn consider(state: &ConnectionState, seen: &Seen<'_>, named: bool) -> bool {
+    let is_new = !named && has_head(state, seen);
+    let (why, probability) = wanted(is_new, seen);
+    why != 0 && tell(state, seen, why, probability) && !named
 }
 
-/// Counts an exchange on its edge; answers the counters of its operation.
+/// True if the head of its request is at hand.
 #[inline(always)]
-pub fn count(edge_id: u32, seen: &Seen<'_>, duration_ns: u64) -> Option<&'static mut OpValue> {
-    let finished = seen.finished;
-    let Some(value) = slot(edge_id, seen) else {
-        lost_on(edge_id, Loss::OpTableFull as u32, 1);
-        return None;
-    };
-    atomic::add(&mut value.calls, 1);
-    atomic::add(&mut value.request_bytes, finished.request_bytes);
-    atomic::add(&mut value.response_bytes, finished.response_bytes);
-    value.last_seen_ns = finished.ended_ns;
-    if finished.started_ns != 0 {
-        atomic::add(&mut value.duration_sum_ns, duration_ns);
-        if let Some(bucket) = value.buckets.get_mut(bucket_of(duration_ns)) {
-            atomic::add_u32(bucket, 1);
-        }
-        // Without a branch: what is not known adds nothing.
-        atomic::add(&mut value.queued, (finished.queue_ns != 0) as u64);
-        atomic::add(&mut value.queue_sum_ns, finished.queue_ns);
-    } else {
-        atomic::add(&mut value.untimed, 1);
-        lost_on(edge_id, Loss::PipelineDepth as u32, 1);
-    }
-    Some(value)
+fn has_head(state: &ConnectionState, seen: &Seen<'_>) -> bool {
+    // The line belongs to the CPU that reads requests: the compiler must not fetch it for an exchange
+    // that nobody asks about.
+    // SAFETY: a live, aligned field.
+    let ordinal = unsafe { core::ptr::read_volatile(&raw const state.conversation.head_ordinal) };
+    ordinal == seen.finished.ordinal
 }
 
-/// The counters of an exchange's operation on this CPU; those of `_OTHER` if the table is full.
+/// Adds an exchange to its direction's batch, after counting what is there if that is of another
+/// kind. The first of its kind in a run is counted at once: then it is known whether its operation
+/// has a name, which is the answer. `None` if it could not be counted.
 #[inline(always)]
-fn slot(edge_id: u32, seen: &Seen<'_>) -> Option<&'static mut OpValue> {
+pub fn count(edge_id: u32, batch: &mut Batch, seen: &Seen<'_>) -> Option<bool> {
     let finished = seen.finished;
-    let mut key = OpKey {
+    let key = OpKey {
         op: finished.op,
         edge_id,
         status: finished.status,
         protocol: seen.protocol,
         method: finished.method,
     };
-    if let Some(value) = lookup(&key) {
+    let duration_ns = seen.duration_ns();
+    let bucket = bucket_for(finished, duration_ns);
+    if batch.takes(&key, finished.ended_ns, bucket) {
+        batch.add(finished, duration_ns);
+        return Some(batch.named != 0);
+    }
+    if batch.calls != 0 {
+        commit(batch);
+    }
+    batch.begin(&key, finished.ended_ns, bucket);
+    batch.add(finished, duration_ns);
+    if commit(batch) == 0 {
+        return None;
+    }
+    Some(batch.named != 0)
+}
+
+/// Adds a batch to the counters of its operation; 0 if there is no room for them.
+#[inline(never)]
+fn commit(batch: &mut Batch) -> u32 {
+    let calls = batch.calls as u64;
+    let Some(value) = slot(batch) else {
+        lost_on(batch.key.edge_id, Loss::OpTableFull as u32, calls);
+        batch.clear();
+        return 0;
+    };
+    let sums = &batch.sums;
+    // What user space takes off the calls is there before them.
+    if batch.bucket == UNTIMED {
+        atomic::add(&mut value.untimed, calls);
+        lost_on(batch.key.edge_id, Loss::PipelineDepth as u32, calls);
+    } else {
+        atomic::add(&mut value.duration_sum_ns, sums.duration_ns);
+        if let Some(bucket) = value.buckets.get_mut(batch.bucket as usize) {
+            atomic::add_u32(bucket, batch.calls);
+        }
+        let unqueued = calls.wrapping_sub(sums.queued);
+        if unqueued != 0 {
+            atomic::add(&mut value.unqueued, unqueued);
+        }
+        if sums.queue_ns != 0 {
+            atomic::add(&mut value.queue_sum_ns, sums.queue_ns);
+        }
+    }
+    atomic::add(&mut value.request_bytes, sums.request_bytes);
+    atomic::add(&mut value.response_bytes, sums.response_bytes);
+    atomic::add(&mut value.calls, calls);
+    value.last_seen_ns = batch.ended_ns;
+    batch.named = value.named;
+    batch.clear();
+    1
+}
+
+/// The counters of a batch's operation on this CPU; those of `_OTHER` if the table is full.
+#[inline(always)]
+fn slot(batch: &mut Batch) -> Option<&'static mut OpValue> {
+    if let Some(value) = lookup(&batch.key) {
         return Some(value);
     }
     let zero = ZERO_OP.get(0)?;
-    if OPS.insert(&key, zero, BPF_NOEXIST as u64).is_err() {
+    if OPS.insert(&batch.key, zero, BPF_NOEXIST as u64).is_err() {
         // Another CPU may have made it in the meantime.
-        if let Some(value) = lookup(&key) {
+        if let Some(value) = lookup(&batch.key) {
             return Some(value);
         }
-        key.op = 0;
-        let _ = OPS.insert(&key, zero, BPF_NOEXIST as u64);
+        batch.key.op = 0;
+        let _ = OPS.insert(&batch.key, zero, BPF_NOEXIST as u64);
     }
-    lookup(&key)
+    lookup(&batch.key)
+}
+
+/// The operation of a batch was told with its name.
+#[inline(never)]
+pub fn named_now(batch: &mut Batch) {
+    batch.named = 1;
+    if let Some(value) = lookup(&batch.key) {
+        value.named = 1;
+    }
 }
 
 /// Protocol of an exchange: also of the one that ended HTTP on its connection.
@@ -156,24 +247,34 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
     OPS.get_ptr_mut(key).map(|value| unsafe { &mut *value })
 }
 
-/// Why the detail lane wants an exchange, and with what probability it was drawn.
+/// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what
+/// probability it was drawn.
 #[inline(always)]
-pub fn wanted(value: &OpValue, seen: &Seen<'_>, duration_ns: u64, has_head: bool) -> (u8, u32) {
+pub fn wanted(is_new: bool, seen: &Seen<'_>) -> (u8, u32) {
     let Some(control) = control() else {
         return (0, 0);
     };
     let mut why = 0;
-    if value.named == 0 && has_head {
+    if is_new {
         why |= why::NEW_OPERATION;
     }
     if seen.is_error {
         why |= why::ERROR;
     }
-    if control.slow_ns != 0 && duration_ns > control.slow_ns {
+    if control.slow_ns != 0 && seen.duration_ns() > control.slow_ns {
         why |= why::SLOW;
     }
-    let probability = draw(control, seen.finished.ended_ns);
+    let Some(drawn) = DRAWN.get_ptr_mut(0) else {
+        return (0, 0);
+    };
+    // SAFETY: the pointer is this CPU's slot; an interrupt may draw a record too many.
+    let drawn = unsafe { &mut *drawn };
+    let probability = draw(control, drawn, seen.finished.ended_ns);
+    // Failing or slow exchanges alone could be as many as all of them.
+    let is_full = drawn.is_full(control.records_per_epoch);
+    why &= [u8::MAX, why::NEW_OPERATION][is_full as usize];
     if probability == 0 {
+        drawn.records += (why != 0) as u64;
         return (why, u32::MAX);
     }
     (why | why::SAMPLED, probability)
@@ -181,12 +282,7 @@ pub fn wanted(value: &OpValue, seen: &Seen<'_>, duration_ns: u64, has_head: bool
 
 /// Draws: the probability with which it was drawn, 0 if it was not.
 #[inline(always)]
-fn draw(control: &Control, time_ns: u64) -> u32 {
-    let Some(drawn) = DRAWN.get_ptr_mut(0) else {
-        return 0;
-    };
-    // SAFETY: the pointer is this CPU's slot; an interrupt may draw a record too many.
-    let drawn = unsafe { &mut *drawn };
+fn draw(control: &Control, drawn: &mut Drawn, time_ns: u64) -> u32 {
     let keep = u32::MAX - control.skip_threshold;
     let probability = drawn.probability(keep, control.records_per_epoch, time_ns);
     // SAFETY: the helper has no arguments.
@@ -197,18 +293,13 @@ fn draw(control: &Control, time_ns: u64) -> u32 {
     probability
 }
 
+/// True if it was told with the head of its request.
 #[inline(always)]
-fn tell(
-    state: &ConnectionState,
-    seen: &Seen<'_>,
-    why: u8,
-    probability: u32,
-    has_head: bool,
-    value: &mut OpValue,
-) {
+fn tell(state: &ConnectionState, seen: &Seen<'_>, why: u8, probability: u32) -> bool {
     let Some(mut entry) = reserve::<ExchangeRecord>() else {
-        return;
+        return false;
     };
+    let has_head = has_head(state, seen);
     const {
         use core::mem::offset_of;
         assert!(offset_of!(ExchangeRecord, client_addr) % 8 == 0);
@@ -221,7 +312,7 @@ fn tell(
     record.header = header(kind::EXCHANGE, finished.ended_ns);
     record.cookie = state.cookie;
     record.op = finished.op;
-    record.request_offset = finished.offset;
+    record.request_offset = state.conversation.request_offset(finished);
     record.started_ns = finished.started_ns;
     record.queue_ns = finished.queue_ns;
     record.responded_ns = finished.responded_ns;
@@ -269,11 +360,11 @@ fn tell(
         record.flags |= exchange_flag::HAS_HEAD;
         record.head_len = state.conversation.head_len;
         record.head_skip = state.conversation.head_skip() as u8;
-        value.named = 1;
     }
     copy_head(record, state);
     copy_answer(record, state, finished);
     submit(entry);
+    has_head
 }
 
 #[inline(always)]

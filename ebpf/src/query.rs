@@ -10,7 +10,7 @@ use weir_common::{
 use crate::{
     atomic, edge,
     emit::{header, now, reserve, submit},
-    exchange::{Seen, count, wanted},
+    exchange::{Seen, count, named_now, wanted},
 };
 
 /// Finds or makes the edge of a query.
@@ -94,13 +94,12 @@ pub fn record(state: &mut QueryState) -> u32 {
         protocol: protocol::DNS,
         is_error: finished.status >= 500 || finished.status == 0,
     };
-    let duration_ns = seen.duration_ns();
-    let Some(value) = count(state.edge_id, &seen, duration_ns) else {
+    let Some(named) = count(state.edge_id, &mut state.batch, &seen) else {
         return 0;
     };
-    let (why, probability) = wanted(value, &seen, duration_ns, true);
+    let (why, probability) = wanted(!named, &seen);
     if why != 0 {
-        value.named = 1;
+        named_now(&mut state.batch);
         tell(state, why, probability);
     }
     0

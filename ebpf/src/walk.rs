@@ -18,6 +18,9 @@ use crate::{emit::lost_on, exchange, storage::CONNECTIONS};
 /// How many messages or windows of one segment a run walks.
 pub const STEPS: u32 = 256;
 
+/// What a step answers instead of [`step::DONE`] if [`weir_flush`] must follow.
+pub const UNCOUNTED: u32 = step::LOST - 1;
+
 /// The socket of an skb, if it is a full one.
 #[inline(always)]
 pub fn full_socket(skb: *mut __sk_buff) -> Option<*mut bpf_sock> {
@@ -76,6 +79,16 @@ pub extern "C" fn weir_record(skb: *mut __sk_buff) -> u32 {
     0
 }
 
+/// Counts what the run has completed and not yet counted.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_flush(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    if let Some(state) = connection(skb) {
+        exchange::flush(state, is_request != 0);
+    }
+    0
+}
+
 /// Counts what a step has missed, and what the bound on steps has left unread.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -83,6 +96,7 @@ pub extern "C" fn weir_missed(skb: *mut __sk_buff, is_request: u32, code: u32) -
     let Some(state) = connection(skb) else {
         return 0;
     };
+    exchange::flush(state, is_request != 0);
     let (reason, missed) = if code >= step::LOST {
         (
             code - step::LOST,

@@ -299,13 +299,9 @@ impl Framed {
             return true;
         }
         let began = &self.began;
-        let too_early = began
-            .acknowledged
-            .is_some_and(|offset| offset <= finished.offset);
-        let head = self
-            .heads
-            .iter()
-            .find(|head| head.offset == finished.offset);
+        let asked_at = self.conversation.request_offset(finished);
+        let too_early = began.acknowledged.is_some_and(|offset| offset <= asked_at);
+        let head = self.heads.iter().find(|head| head.offset == asked_at);
         let response = &self.conversation.response;
         let expected = head.and_then(|head| head.ack);
         let misplaced = began.after_hole

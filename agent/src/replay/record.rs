@@ -87,7 +87,8 @@ fn waits(conversation: &Conversation, offset: u64) -> bool {
     let waiting = (conversation.answered + 1..=conversation.asked).take(MAX_PENDING);
     let mut pending = conversation.pending.iter();
     pending.any(|pending| {
-        pending.offset == offset && waiting.clone().any(|ordinal| pending.is(ordinal))
+        conversation.begun_at(pending.seq) == offset
+            && waiting.clone().any(|ordinal| pending.is(ordinal))
     })
 }
 
@@ -131,7 +132,7 @@ pub(super) fn record(
         },
         cookie: facts.number,
         op: finished.op,
-        request_offset: finished.offset,
+        request_offset: conversation.request_offset(finished),
         started_ns: finished.started_ns,
         queue_ns: finished.queue_ns,
         responded_ns: finished.responded_ns,
@@ -172,7 +173,7 @@ pub(super) fn record(
         record.answer_skip = conversation.answer_skip as u8;
     }
     if finished.started_ns != 0
-        && let Some(at) = heads.iter().position(|h| h.offset == finished.offset)
+        && let Some(at) = heads.iter().position(|h| h.offset == record.request_offset)
         && let Some(head) = heads.remove(at)
     {
         record.flags |= exchange_flag::HAS_HEAD;

@@ -12,6 +12,7 @@ use super::{
     tls,
 };
 use crate::{
+    batch::Batch,
     event::{ANSWER_BYTES, HEAD_BYTES},
     flow::protocol,
 };
@@ -33,8 +34,7 @@ pub(in crate::framing) const MAX_MISSES: u8 = 64;
 
 /// A request that waits for its response.
 ///
-/// The first slot fills a cache line, which goes from the processor that reads the request to the
-/// one that reads the answer.
+/// The first slot fills a cache line with the counts of requests and answers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Pending {
@@ -44,11 +44,9 @@ pub struct Pending {
     pub read_ns: u64,
     /// Operation key.
     pub op: u64,
-    /// Stream offset of its first byte.
-    pub offset: u64,
     /// Head and body so far, bytes.
     pub bytes: u64,
-    /// Which request of the connection this is, see [`Self::is`]; 0 = empty slot.
+    /// Which request of the connection this is, see [`Self::is`]; even = empty slot.
     pub tag: u32,
     /// Sequence number of its first byte.
     pub seq: u32,
@@ -61,7 +59,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// [`Self::tag`] of the request with this number, counted from 1: never 0.
+    /// [`Self::tag`] of the request with this number: odd.
     #[inline(always)]
     pub const fn tag_of(ordinal: u64) -> u32 {
         (ordinal as u32) << 1 | 1
@@ -86,51 +84,62 @@ pub struct Statement {
 
 /// Both directions of a connection and the requests between them.
 ///
-/// The order is that of a message's way through the caches: what every segment touches stands in
-/// front, in the line that the kernel's own look-up of the record has just read.
+/// Requests and answers are read on different processors, so the order is that of a message's way
+/// through the caches. In front, in the line that the kernel's own look-up of the record has just
+/// read, stands what hardly ever changes. The line behind it goes from one processor to the other
+/// with every request and every answer: all that they tell each other is in it. What only one of
+/// them touches lies apart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Conversation {
-    /// Where the head begins: a window position, or within the first word of `head`.
-    pub head_from: u16,
-    /// Bytes of the request that are at hand.
-    pub head_len: u16,
     /// One of [`protocol`].
     pub protocol: u8,
     /// 1 = no framing any more.
     pub opaque: u8,
-    /// 1 = the head is in `head`, 0 = it is still in the window of requests.
-    pub head_saved: u8,
-    /// Bytes of the latest answer in `answer`; 0 = it did not fail, or is HTTP.
-    pub answer_len: u8,
+    /// Explicit padding.
+    pub _pad: [u8; 6],
+    /// Operation key of the text that was prepared last; 0 = none.
+    pub latest_prepared: u64,
+    /// See `answer`.
+    pub answer_skip: u64,
+    /// Fills the line.
+    pub _quiet: [u64; 2],
     /// Requests seen.
     pub asked: u64,
     /// Requests whose response is complete.
     pub answered: u64,
+    /// Requests without a response, see `Self::pending_slot`.
+    pub pending: [Pending; MAX_PENDING],
     /// Request whose head is at hand, by ordinal; 0 = none.
     pub head_ordinal: u64,
-    /// Request that stands in the first slot of `pending`, by ordinal.
-    pub pending_from: u64,
+    /// Monotonic time at which the application read the current request's first byte, ns; 0 = not yet,
+    /// or not known.
+    pub message_read_ns: u64,
+    /// Where the head begins: a window position, or within the first word of `head`.
+    pub head_from: u16,
+    /// Bytes of the request that are at hand.
+    pub head_len: u16,
+    /// 1 = the head is in `head`, 0 = it is still in the window of requests.
+    pub head_saved: u8,
+    /// Explicit padding.
+    pub _pad_of_head: [u8; 3],
+    /// What the reader of requests has completed and is not counted yet.
+    pub request_batch: Batch,
+    /// Fills the line.
+    pub _room: [u64; 1],
     /// Client to server.
     pub request: Direction,
     /// First bytes of the head at hand, once the window is wanted for something else.
     pub head: [u64; HEAD_WORDS],
-    /// Monotonic time at which the application read the current request's first byte, ns; 0 = not yet,
-    /// or not known.
-    pub message_read_ns: u64,
-    /// Operation key of the text that was prepared last; 0 = none.
-    pub latest_prepared: u64,
     /// What the reader of TLS handshakes remembers.
     pub tls: tls::Memory,
     /// First bytes of a failing answer; they begin `answer_skip` bytes into the first word. On HTTP/1,
     /// whose answers are not kept, the name of a GraphQL operation.
     pub answer: [u64; ANSWER_WORDS],
-    /// See `answer`.
-    pub answer_skip: u64,
-    /// Requests without a response, see `Self::pending_slot`.
-    pub pending: [Pending; MAX_PENDING],
     /// Statements prepared by their number, by that modulo [`STATEMENTS`].
     pub statements: [Statement; STATEMENTS],
+    /// Fills the line.
+    pub _room_behind: [u64; 3],
     /// Server to client. Far behind the other direction: the processor that reads requests also
     /// fetches the lines behind the window that it fills, and would take them from the one that reads
     /// answers.
@@ -138,6 +147,12 @@ pub struct Conversation {
     /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
     /// stack is 512 bytes.
     pub finished: Finished,
+    /// What the reader of answers has completed and is not counted yet.
+    pub response_batch: Batch,
+    /// Bytes of the latest answer in `answer`; 0 = it did not fail, or is HTTP.
+    pub answer_len: u8,
+    /// Explicit padding.
+    pub _pad_of_answer: [u8; 7],
     /// What PostgreSQL's reader remembers.
     pub postgres: postgres::Memory,
 }
@@ -150,7 +165,7 @@ pub struct Finished {
     pub ordinal: u64,
     /// Operation key; 0 if the request was not remembered.
     pub op: u64,
-    /// Stream offset of the request.
+    /// Stream offset of a request of HTTP/2; of others see [`Conversation::request_offset`].
     pub offset: u64,
     /// Monotonic time of the request's first byte, ns; 0 = not remembered.
     pub started_ns: u64,
@@ -177,6 +192,10 @@ pub struct Finished {
     pub events: u8,
     /// Explicit padding.
     pub _pad: [u8; 2],
+    /// Sequence number of the request's first byte, but for HTTP/2.
+    pub seq: u32,
+    /// Explicit padding.
+    pub _pad_of_seq: u32,
     /// Messages of the client within the exchange, where it consists of them; [`MESSAGES_UNKNOWN`].
     pub request_messages: u32,
     /// Messages of the server within the exchange, or events; [`MESSAGES_UNKNOWN`].
@@ -368,10 +387,31 @@ impl Conversation {
     }
 
     /// Index of the slot of a request that waits. Slots are taken from the first one on whenever
-    /// nothing waits, so that without pipelining it is always the same.
+    /// nothing waits, so that without pipelining it is always the same: whose the first one was last
+    /// tells where the others are.
     #[inline(always)]
-    pub(in crate::framing) fn pending_slot(&self, ordinal: u64) -> usize {
-        ordinal.wrapping_sub(self.pending_from) as usize & (MAX_PENDING - 1)
+    pub fn pending_slot(&self, ordinal: u64) -> usize {
+        (ordinal as usize).wrapping_sub((self.pending[0].tag >> 1) as usize) & (MAX_PENDING - 1)
+    }
+
+    /// Stream offset of a request that was completed last; 0 if it was not remembered.
+    #[inline(always)]
+    pub fn request_offset(&self, finished: &Finished) -> u64 {
+        if self.protocol == protocol::HTTP2 {
+            return finished.offset;
+        }
+        if finished.started_ns == 0 {
+            return 0;
+        }
+        self.begun_at(finished.seq)
+    }
+
+    /// Stream offset of the request with this sequence number, which waits or did so last: less than
+    /// 2^32 bytes before the latest one.
+    #[inline(always)]
+    pub fn begun_at(&self, seq: u32) -> u64 {
+        let latest = self.request.message_start;
+        latest.wrapping_sub(self.request.seq_of(latest).wrapping_sub(seq) as u64)
     }
 
     /// The slot of a request that waits.
@@ -386,11 +426,13 @@ impl Conversation {
     #[inline(always)]
     pub(in crate::framing) fn ask(&mut self) {
         let (ordinal, waiting) = (self.asked + 1, self.outstanding());
-        if waiting == 0 {
-            self.pending_from = ordinal;
-        }
+        let slot = if waiting == 0 {
+            0
+        } else {
+            self.pending_slot(ordinal)
+        };
         if waiting < MAX_PENDING as u64 {
-            let slot = self.pending_slot(ordinal);
+            let slot = self.request.window.forget(slot) & (MAX_PENDING - 1);
             let (direction, pending) = (&self.request, &mut self.pending[slot]);
             // Field by field: the padding of a whole value would be blanked by a call.
             pending.tag = Pending::tag_of(ordinal);
@@ -398,7 +440,6 @@ impl Conversation {
             pending.started_ns = direction.message_started_ns;
             pending.read_ns = self.message_read_ns;
             pending.op = direction.op;
-            pending.offset = direction.message_start;
             pending.bytes = direction.next.wrapping_sub(direction.message_start);
             pending.method = direction.method;
             pending.id = direction.id;

@@ -182,7 +182,7 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     let pending = &conversation.pending[slot];
     let known = pending.is(ordinal);
     finished.op = if known { pending.op } else { 0 };
-    finished.offset = if known { pending.offset } else { 0 };
+    finished.seq = if known { pending.seq } else { 0 };
     finished.started_ns = if known { pending.started_ns } else { 0 };
     finished.queue_ns = if known {
         queue_ns(pending.started_ns, pending.read_ns)

@@ -80,9 +80,9 @@ fn bring_forward(conversation: &mut Conversation, place: usize) {
             )+
         };
     }
-    swap!(started_ns read_ns op offset bytes seq method id);
-    pending[a].tag = Pending::tag_of(front) * other_known as u32;
-    pending[b].tag = Pending::tag_of(other) * front_known as u32;
+    swap!(started_ns read_ns op bytes seq method id);
+    pending[a].tag = Pending::tag_of(front) & !1 | other_known as u32;
+    pending[b].tag = Pending::tag_of(other) & !1 | front_known as u32;
     if conversation.head_ordinal == front {
         conversation.head_ordinal = other;
     } else if conversation.head_ordinal == other {

@@ -135,7 +135,8 @@ pub(super) fn begin(conversation: &mut Conversation) {
     conversation.message_read_ns = 0;
     conversation.ask();
     let asked = conversation.asked;
-    conversation.pending_mut(asked).offset = conversation.request.message_start;
+    let start = conversation.request.message_start;
+    conversation.pending_mut(asked).seq = conversation.request.seq_of(start);
     if conversation.head_ordinal == conversation.finished.ordinal {
         // The head that opened it is the head of this exchange too.
         conversation.head_ordinal = asked;

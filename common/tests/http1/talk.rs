@@ -205,7 +205,8 @@ impl Talk {
     }
 
     fn note(&mut self) {
-        let f = self.conversation.finished;
+        let mut f = self.conversation.finished;
+        f.offset = self.conversation.request_offset(&f);
         self.finished.push(f);
         if self.conversation.head_ordinal == f.ordinal {
             let head = self.head();

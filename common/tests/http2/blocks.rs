@@ -308,3 +308,67 @@ fn a_block_of_the_same_bytes_means_what_the_table_says_at_that_moment() {
     }
     check(&parts, &told);
 }
+
+/// `:status` and a date as literals that become entries of the table, as nginx sends every answer.
+fn dated(status: &[u8; 3]) -> Vec<u8> {
+    [&[0x48, 3][..], status, &[0x61, 2, b'm', b'o']].concat()
+}
+
+#[test]
+fn a_block_that_adds_to_the_table_adds_again_when_it_comes_again() {
+    let (lost, gone) = (dated(b"404"), dated(b"500"));
+    // Indices of statuses, of the newest block, the one before it, the one before that.
+    let [newest, second, third] = [0xbf, 0xc1, 0xc3].map(|index| vec![index]);
+    let mut answers = vec![
+        (gone.clone(), 500),
+        (lost.clone(), 404),
+        (lost.clone(), 404),
+        (newest.clone(), 404),
+        (second.clone(), 404),
+        (third.clone(), 500),
+        (gone.clone(), 500),
+        (gone.clone(), 500),
+        (newest.clone(), 500),
+        (third.clone(), 404),
+    ];
+    // More than the table holds, so that it comes round.
+    answers.extend((0..150).map(|_| (lost.clone(), 404)));
+    answers.push((second, 404));
+    answers.push((gone, 500));
+    answers.push((newest, 500));
+    let mut parts = opening();
+    let mut told = Vec::new();
+    for (i, (block, status)) in answers.iter().enumerate() {
+        let id = 2 * i as u32 + 1;
+        let asked = headers(END_HEADERS | END_STREAM, id, &[0x82, 0x86, 0x84]);
+        let answer = headers(END_HEADERS | END_STREAM, id, block);
+        told.push(("/", *status, asked.len() as u64, answer.len() as u64));
+        parts.push((Client, asked));
+        parts.push((Server, answer));
+    }
+    check(&parts, &told);
+}
+
+#[test]
+fn a_block_that_adds_and_refers_is_read_every_time() {
+    // A status of the table, whichever stands at its place now, behind one more entry.
+    let shifting = [&[0xbf][..], &[0x61, 2, b'm', b'o']].concat();
+    // Each moves the statuses back by one, so the index meets a status and a date in turn.
+    let answers = [
+        (dated(b"404"), 404),
+        (shifting.clone(), 404),
+        (dated(b"500"), 500),
+        (shifting, 500),
+    ];
+    let mut parts = opening();
+    let mut told = Vec::new();
+    for (i, (block, status)) in answers.iter().cycle().take(40).enumerate() {
+        let id = 2 * i as u32 + 1;
+        let asked = headers(END_HEADERS | END_STREAM, id, &[0x82, 0x86, 0x84]);
+        let answer = headers(END_HEADERS | END_STREAM, id, block);
+        told.push(("/", *status, asked.len() as u64, answer.len() as u64));
+        parts.push((Client, asked));
+        parts.push((Server, answer));
+    }
+    check(&parts, &told);
+}

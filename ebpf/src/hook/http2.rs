@@ -3,6 +3,7 @@
 use aya_ebpf::{bindings::__sk_buff, macros::cgroup_skb, programs::SkBuffContext};
 use weir_common::{
     connection::ConnectionState,
+    counter::Loss,
     framing::{
         conversation::step,
         http2::{self, Http2, Spill, Stream, StreamKey},
@@ -11,14 +12,17 @@ use weir_common::{
 
 use super::readers::handed;
 use crate::{
-    emit::tell_path,
+    emit::{lost_on, tell_path},
     exchange,
     maps::STREAMS,
     storage::{CONNECTIONS, HTTP2},
-    walk::{Payload, STEPS, full_socket, weir_missed},
+    walk::{Payload, STEPS, UNCOUNTED, full_socket, weir_flush, weir_missed},
 };
 
 const PASS: i32 = 1;
+
+/// What a step answers where the connection has no [`Http2`] yet, beside [`step`].
+const NO_ROOM: u32 = step::LOST - 3;
 
 /// How many parts of steps a run makes: small frames of many streams fill large segments.
 const PARTS: u32 = 4 * STEPS;
@@ -62,7 +66,18 @@ impl Spill for Of {
 #[inline(always)]
 fn states(skb: *mut __sk_buff) -> Option<(&'static mut ConnectionState, &'static mut Http2)> {
     let socket = full_socket(skb)?;
-    Some((CONNECTIONS.get(socket)?, HTTP2.get_or_create(socket)?))
+    Some((CONNECTIONS.get(socket)?, HTTP2.get(socket)?))
+}
+
+/// What a step answers.
+#[inline(always)]
+fn counted(state: &mut ConnectionState, is_request: bool, code: u32) -> u32 {
+    // The ways that led here are of no matter to the verifier.
+    let code = state.conversation.forget(is_request, code as usize) as u32;
+    if code == step::DONE && exchange::is_pending(state, is_request) {
+        return UNCOUNTED;
+    }
+    code
 }
 
 /// [`http2::advance`] on the connection of an skb.
@@ -70,7 +85,7 @@ fn states(skb: *mut __sk_buff) -> Option<(&'static mut ConnectionState, &'static
 #[inline(never)]
 pub extern "C" fn weir_http2(skb: *mut __sk_buff, is_request: u32, payload_at: u32) -> u32 {
     let Some((state, http2)) = states(skb) else {
-        return step::DONE;
+        return NO_ROOM;
     };
     let mut payload = Payload {
         skb,
@@ -90,9 +105,9 @@ pub extern "C" fn weir_http2(skb: *mut __sk_buff, is_request: u32, payload_at: u
     // The ways that led here are of no matter to the verifier.
     let code = state.conversation.forget(is_request, code as usize) as u32;
     if code != step::EXCHANGE {
-        return code;
+        return counted(state, is_request, code);
     }
-    exchange::record_stream(state, http2.finished(is_request));
+    exchange::note_stream(state, http2.finished(is_request), is_request);
     step::MORE
 }
 
@@ -106,7 +121,9 @@ pub extern "C" fn weir_fields(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let mut spill = Of {
         cookie: state.cookie,
     };
-    http2::fields(&mut state.conversation, http2, &mut spill, is_request != 0)
+    let is_request = is_request != 0;
+    let code = http2::fields(&mut state.conversation, http2, &mut spill, is_request);
+    counted(state, is_request, code)
 }
 
 /// [`http2::value`] on the connection of an skb.
@@ -116,7 +133,9 @@ pub extern "C" fn weir_value(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let Some((state, http2)) = states(skb) else {
         return step::DONE;
     };
-    http2::value(&mut state.conversation, http2, is_request != 0)
+    let is_request = is_request != 0;
+    let code = http2::value(&mut state.conversation, http2, is_request);
+    counted(state, is_request, code)
 }
 
 /// [`http2::messages()`] on the connection of an skb.
@@ -129,7 +148,9 @@ pub extern "C" fn weir_messages(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let mut spill = Of {
         cookie: state.cookie,
     };
-    http2::messages(&mut state.conversation, http2, &mut spill, is_request != 0)
+    let is_request = is_request != 0;
+    let code = http2::messages(&mut state.conversation, http2, &mut spill, is_request);
+    counted(state, is_request, code)
 }
 
 /// Records the exchange that a direction has just completed.
@@ -140,9 +161,9 @@ pub extern "C" fn weir_stream(skb: *mut __sk_buff, is_request: u32) -> u32 {
         return 0;
     };
     if is_request != 0 {
-        exchange::record_stream(state, &http2.request.finished);
+        exchange::note_stream(state, &http2.request.finished, true);
     } else {
-        exchange::record_stream(state, &http2.response.finished);
+        exchange::note_stream(state, &http2.response.finished, false);
     }
     0
 }
@@ -158,6 +179,24 @@ pub extern "C" fn weir_path(skb: *mut __sk_buff) -> u32 {
     0
 }
 
+/// Makes room for what only HTTP/2 needs. If there is none, nothing more can be read of this
+/// connection. What comes next is one of [`step`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_room(skb: *mut __sk_buff) -> u32 {
+    let Some(socket) = full_socket(skb) else {
+        return step::DONE;
+    };
+    if HTTP2.get_or_create(socket).is_some() {
+        return step::MORE;
+    }
+    if let Some(state) = CONNECTIONS.get(socket) {
+        state.conversation.opaque = 1;
+        lost_on(state.edge_id, Loss::StorageFailed as u32, 1);
+    }
+    step::DONE
+}
+
 #[inline(always)]
 fn read(skb: *mut __sk_buff) -> i32 {
     let handed = handed(skb);
@@ -167,7 +206,12 @@ fn read(skb: *mut __sk_buff) -> i32 {
     while parts < PARTS {
         code = match code {
             step::DONE => return PASS,
+            UNCOUNTED => {
+                weir_flush(skb, is_request);
+                return PASS;
+            }
             step::MORE => weir_http2(skb, is_request, payload_at),
+            NO_ROOM => weir_room(skb),
             step::FIELDS => weir_fields(skb, is_request),
             step::VALUE => weir_value(skb, is_request),
             step::MESSAGES => weir_messages(skb, is_request),

@@ -22,7 +22,7 @@ use weir_common::{
 use crate::{
     exchange,
     maps::READERS,
-    walk::{Payload, STEPS, connection, weir_missed},
+    walk::{Payload, STEPS, UNCOUNTED, connection, weir_flush, weir_missed},
 };
 
 const PASS: i32 = 1;
@@ -32,7 +32,7 @@ const PASS: i32 = 1;
 const FRAME_STEPS: u32 = 2 * STEPS;
 
 /// What a step answers once the rest of the segment is TLS, beside [`step`].
-const GOES_ON_AS_TLS: u32 = step::LOST - 1;
+const GOES_ON_AS_TLS: u32 = step::LOST - 2;
 
 /// What the first words of an skb's control block hold while its programs run.
 mod way {
@@ -104,6 +104,10 @@ fn read(skb: *mut __sk_buff, advance: extern "C" fn(*mut __sk_buff, u32, u32) ->
         match advance(skb, handed.is_request as u32, handed.payload_at) {
             step::DONE => return PASS,
             step::MORE => {}
+            UNCOUNTED => {
+                weir_flush(skb, handed.is_request as u32);
+                return PASS;
+            }
             GOES_ON_AS_TLS => {
                 pass_on(skb, protocol::TLS);
                 return PASS;
@@ -152,15 +156,18 @@ macro_rules! reader {
             let code = $advance(&mut state.conversation, is_request, &mut payload);
             // The ways that led here are of no matter to the verifier.
             let code = state.conversation.forget(is_request, code as usize) as u32;
-            if code != step::EXCHANGE {
+            if code == step::EXCHANGE {
+                exchange::note(state, is_request);
+                if !state.conversation.is_read(is_request) {
+                    return step::MORE;
+                }
+            } else if code != step::DONE {
                 return code;
             }
-            exchange::record(state);
-            if state.conversation.is_read(is_request) {
-                step::DONE
-            } else {
-                step::MORE
+            if exchange::is_pending(state, is_request) {
+                return UNCOUNTED;
             }
+            step::DONE
         }
 
         #[cgroup_skb]

@@ -107,7 +107,7 @@ impl OpBefore {
             response_bytes: since(now.response_bytes, self.response_bytes),
             duration_sum_ns: since(now.duration_sum_ns, self.duration_sum_ns),
             queue: QueueTimes {
-                count: since(now.queued, self.queue.count),
+                count: since(now.queued(), self.queue.count),
                 sum_ns: since(now.queue_sum_ns, self.queue.sum_ns),
             },
             buckets: buckets.since(&self.buckets),
@@ -118,7 +118,7 @@ impl OpBefore {
             response_bytes: now.response_bytes,
             duration_sum_ns: now.duration_sum_ns,
             queue: QueueTimes {
-                count: now.queued,
+                count: now.queued(),
                 sum_ns: now.queue_sum_ns,
             },
             buckets,

@@ -1,7 +1,7 @@
 //! Requests and their ends: what a complete block, a last frame or a reset mean for their stream.
 
 use super::{
-    Http2, Spill, Stream, UNSEEN_OP, flag, goaway,
+    FRAME_HEADER_BYTES, Http2, Spill, Stream, UNSEEN_OP, flag, frame, goaway, kind,
     messages::{self, Messages, UNCOUNTED},
     outcome, place, repeat, stream_flag,
     table::{GRPC_TYPE, UNREAD, field},
@@ -9,7 +9,10 @@ use super::{
 use crate::{
     counter::Loss,
     flow::protocol,
-    framing::conversation::{Conversation, Step, lost, more, step},
+    framing::{
+        conversation::{Conversation, MESSAGES_UNKNOWN, Step, lost, more, step},
+        stream::Direction,
+    },
 };
 
 /// Error codes of RST_STREAM (RFC 9113, section 7).
@@ -36,6 +39,18 @@ pub(super) fn find<'a, S: Spill>(
     spill.get(id)
 }
 
+/// Length of the path of the client's block. The line belongs to the processor that reads requests:
+/// the compiler must not fetch it for an answer.
+#[inline(always)]
+#[expect(
+    unsafe_code,
+    reason = "a plain load would be made before its condition"
+)]
+fn text_of(http2: &Http2) -> u32 {
+    // SAFETY: a live, aligned field of ours.
+    unsafe { core::ptr::read_volatile(&raw const http2.path_len) }
+}
+
 /// A block is complete: what it tells belongs to its stream, which it may begin or end.
 #[inline(always)]
 pub(super) fn end_block<S: Spill>(
@@ -44,7 +59,7 @@ pub(super) fn end_block<S: Spill>(
     spill: &mut S,
     is_request: bool,
 ) -> Step {
-    let path_len = if is_request { http2.path_len } else { 0 };
+    let path_len = if is_request { text_of(http2) } else { 0 };
     let half = http2.half_mut(is_request);
     half.place = place::FRAME;
     half.spoilt = 0;
@@ -63,6 +78,7 @@ pub(super) fn end_block<S: Spill>(
     let content_type = half.block.values[field::CONTENT_TYPE as usize];
     let grpc = content_type == GRPC_TYPE;
     let time_ns = half.block.time_ns;
+    let (window_at, window_ns) = (half.window_at, half.window_ns);
     let Some(stream) = find(http2, spill, id) else {
         if ends {
             return ended(http2, false, 0);
@@ -94,10 +110,43 @@ pub(super) fn end_block<S: Spill>(
             stream.response_prefix = 0;
         }
     }
-    if ends {
+    if ends || take_content(&mut conversation.response, stream, window_at, window_ns) {
         return ended(http2, false, 0);
     }
     more(&conversation.response)
+}
+
+/// Takes the frame behind a block of the response if it is all of a short content: the stream's last
+/// one, whole in this segment, its header in the window, and no message of gRPC. A step by itself
+/// would cost as much as the block's.
+///
+/// As one condition, because each branch would double the paths behind it.
+#[inline(always)]
+fn take_content(
+    direction: &mut Direction,
+    stream: &mut Stream,
+    window_at: u64,
+    window_ns: u64,
+) -> bool {
+    const ENDS: u8 = flag::END_STREAM;
+    let start = direction.next;
+    let from = start.wrapping_sub(window_at);
+    let header = frame::header(&direction.window, from as usize);
+    let bytes = FRAME_HEADER_BYTES as u64 + header.len as u64;
+    let is_other = (header.kind ^ kind::DATA)
+        | (header.flags & (ENDS | flag::PADDED) ^ ENDS)
+        | (stream.response_prefix ^ UNCOUNTED);
+    let is_elsewhere = (header.stream ^ stream.id) as u64 | (window_ns ^ direction.segment.time_ns);
+    // Negative numbers have the highest bit.
+    let is_cut = (direction.scan_to as u64).wrapping_sub(from + FRAME_HEADER_BYTES as u64) >> 63;
+    let goes_on = direction.segment.end.wrapping_sub(start + bytes) >> 63;
+    let differs = is_other as u64 | is_elsewhere | is_cut | goes_on;
+    if direction.window.forget(differs as usize) != 0 {
+        return false;
+    }
+    stream.add_bytes(false, bytes);
+    direction.next = start + bytes;
+    true
 }
 
 /// A request's first block is complete.
@@ -209,11 +258,11 @@ pub(super) fn end_stream<S: Spill>(
 ) -> Step {
     let half = http2.half_mut(is_request);
     let (id, reset) = (half.stream, half.finished.status);
-    let latest = http2.request.latest;
     let time_ns = conversation.direction_mut(is_request).segment.time_ns;
     let spilt = http2.slot_mut(id).id != id;
     let Some(found) = find(http2, spill, id) else {
         // Reset before, or its request is older than weir; else it was missed.
+        let latest = http2.request.latest;
         if !is_request && id > latest && id & 1 == 1 && latest != 0 {
             return lost(conversation, false, Loss::OrphanResponse, 1);
         }
@@ -226,13 +275,18 @@ pub(super) fn end_stream<S: Spill>(
         http2.spilt -= 1;
         spill.remove(id);
     }
-    let asked = messages::told(conversation, http2, &stream, true, is_request);
-    let answered = messages::told(conversation, http2, &stream, false, is_request);
+    let grpc = stream.flags & stream_flag::GRPC != 0;
+    let (mut asked, mut answered) = (MESSAGES_UNKNOWN, MESSAGES_UNKNOWN);
+    if grpc {
+        asked = messages::told(conversation, http2, &stream, true, is_request);
+        answered = messages::told(conversation, http2, &stream, false, is_request);
+    }
+    let asked = conversation.forget(is_request, asked as usize) as u32;
+    let answered = conversation.forget(is_request, answered as usize) as u32;
     let half = http2.half_mut(is_request);
     let finished = &mut half.finished;
     finished.request_messages = asked;
     finished.response_messages = answered;
-    let grpc = stream.flags & stream_flag::GRPC != 0;
     finished.ordinal = 0;
     finished.op = stream.op;
     finished.offset = stream.offset;
@@ -250,9 +304,14 @@ pub(super) fn end_stream<S: Spill>(
     } else {
         protocol::HTTP2
     };
-    half.ended += 1;
+    let sum = if is_request {
+        &mut http2.given_up
+    } else {
+        &mut http2.ended
+    };
+    *sum += 1;
     // The other direction may write its own sum at this moment; the next end writes both again.
-    let ended = http2.request.ended + http2.response.ended;
+    let ended = http2.ended + http2.given_up;
     conversation.answered = http2.before.wrapping_add(ended);
     step::EXCHANGE
 }

@@ -18,6 +18,7 @@
 //! ```
 
 mod block;
+mod data;
 mod exchange;
 mod frame;
 mod goaway;
@@ -68,20 +69,26 @@ pub mod outcome {
     pub const GRPC_MAX: u16 = GRPC + 99;
 }
 
+/// Places of [`Block::exacts`].
+const EXACTS: usize = 4;
+
 /// What the fields of the block under way tell, by [`field`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Block {
     /// [`Field::value`]; 0 = not met.
     pub values: [u64; 8],
-    /// [`Field::exact`].
-    pub exacts: [u64; 8],
+    /// [`Field::exact`], by the lower bits of [`field`]: only a path's matters, and none that has one
+    /// shares its place.
+    pub exacts: [u64; EXACTS],
     /// Stream offset of its first frame.
     pub offset: u64,
     /// Its frames with their headers, bytes.
     pub bytes: u64,
     /// Monotonic time of its first frame, ns.
     pub time_ns: u64,
+    /// 1 = it refers to entries of the table that were added before.
+    pub refers: u64,
 }
 
 /// A field of which the value waits to be read, by window positions.
@@ -145,8 +152,6 @@ pub struct Half {
     pub waiting: Waiting,
     /// See [`Block`].
     pub block: Block,
-    /// Exchanges that this direction has completed.
-    pub ended: u64,
     /// The exchange that this direction has completed last. Both directions complete some, at the
     /// same time on two CPUs: so it is not [`Conversation::finished`].
     pub finished: Finished,
@@ -157,35 +162,46 @@ pub struct Half {
 }
 
 /// Value of the `HTTP2` socket storage: what only connections of HTTP/2 need.
+///
+/// Both directions are read at the same time on two processors: what only one of them touches lies
+/// apart from what the other one does, and what both look at hardly ever changes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Http2 {
     /// Client to server.
     pub request: Half,
-    /// Server to client.
-    pub response: Half,
+    /// The path of the client's block under way, if it came as text.
+    pub path: [u64; TEXT_WORDS],
+    /// Operation key that the path belongs to, once its block is complete.
+    pub path_op: u64,
+    /// Its length, bytes; 0 = it was no text, or could not be read.
+    pub path_len: u32,
+    /// Explicit padding.
+    pub _pad: u32,
     /// Open streams, each in the slot of its number.
     pub streams: [Stream; SLOTS],
     /// Where a value is decoded.
     pub text: [u64; TEXT_WORDS],
-    /// The path of the client's block under way, if it came as text.
-    pub path: [u64; TEXT_WORDS],
-    /// Its length, bytes; 0 = it was no text, or could not be read.
-    pub path_len: u32,
-    /// Streams that found their slot taken and are kept elsewhere.
-    pub spilt: u32,
     /// Requests that HTTP/1 had answered on the connection before its upgrade.
     pub before: u64,
-    /// Operation key that the path belongs to, once its block is complete.
-    pub path_op: u64,
-    /// Stream from which on the application has read none.
-    pub unread: u32,
+    /// Exchanges that the client has ended.
+    pub given_up: u64,
+    /// Streams that found their slot taken and are kept elsewhere.
+    pub spilt: u32,
     /// Stream from which on the server refuses all (GOAWAY); 0 = none.
     pub refused: u32,
     /// Stream from which on those are still to be ended.
     pub refusing: u32,
     /// Explicit padding.
-    pub _pad: u32,
+    pub _pad_behind: u32,
+    /// Server to client.
+    pub response: Half,
+    /// Exchanges that the server has ended.
+    pub ended: u64,
+    /// Stream from which on the application has read none.
+    pub unread: u32,
+    /// Explicit padding.
+    pub _pad_of_reads: u32,
 }
 
 impl Http2 {

@@ -181,9 +181,9 @@ impl Run {
         };
         let segment = direction.segment;
         assert_eq!(segment.end - segment.offset, u64::from(len));
-        // A frame of HTTP/2 may end all streams that wait.
+        // A frame of HTTP/2 may end all streams that wait, and GOAWAY in 17 bytes look for 1,024.
         let waiting = conversation.outstanding() as usize;
-        for _ in 0..bytes.len() * 2 + waiting + 128 {
+        for _ in 0..bytes.len() * 6 + waiting + 128 {
             let (http2, spill) = (&mut self.http2, &mut self.spill);
             let code = match conversation.protocol {
                 protocol::HTTP2 => walk(conversation, http2, spill, is_request, &mut &*bytes),

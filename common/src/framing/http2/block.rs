@@ -1,10 +1,10 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    EXACTS, Half, Http2, Spill,
+    Half, Http2, Spill,
     exchange::end_stream,
     flag, place, repeat,
-    table::{Field, UNREAD, field, is_added, kind_of_name},
+    table::{Field, UNREAD, field, kind_of_name},
     walk::finish_block,
 };
 use crate::framing::{
@@ -159,7 +159,6 @@ fn one(window: &mut Window, half: &mut Half, at: u32, to: u32) -> u32 {
         if end > to {
             return 0;
         }
-        half.block.refers |= is_added(index.value);
         let entry = half.table.field(index.value);
         note(half, &entry);
         return end;
@@ -171,7 +170,6 @@ fn one(window: &mut Window, half: &mut Half, at: u32, to: u32) -> u32 {
     }
     let insert = (first >> 6 & 1) as u8;
     let index = number(word, if insert != 0 { 0x3f } else { 0x0f });
-    half.block.refers |= is_added(index.value);
     let mut next = at.wrapping_add(index.len);
     let kind = if index.value == 0 {
         let word = window.u64_at(next as usize);
@@ -235,7 +233,7 @@ fn named(window: &Window, at: u32, len: u32) -> u8 {
 pub(super) fn note(half: &mut Half, entry: &Field) {
     let kind = entry.kind as usize & 7;
     half.block.values[kind] = entry.value;
-    half.block.exacts[kind & (EXACTS - 1)] = entry.exact;
+    half.block.exacts[kind] = entry.exact;
 }
 
 /// Notes a field that came as text, which may become an entry of the table.

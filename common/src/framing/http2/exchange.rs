@@ -39,18 +39,6 @@ pub(super) fn find<'a, S: Spill>(
     spill.get(id)
 }
 
-/// Length of the path of the client's block. The line belongs to the processor that reads requests:
-/// the compiler must not fetch it for an answer.
-#[inline(always)]
-#[expect(
-    unsafe_code,
-    reason = "a plain load would be made before its condition"
-)]
-fn text_of(http2: &Http2) -> u32 {
-    // SAFETY: a live, aligned field of ours.
-    unsafe { core::ptr::read_volatile(&raw const http2.path_len) }
-}
-
 /// A block is complete: what it tells belongs to its stream, which it may begin or end.
 #[inline(always)]
 pub(super) fn end_block<S: Spill>(
@@ -59,7 +47,7 @@ pub(super) fn end_block<S: Spill>(
     spill: &mut S,
     is_request: bool,
 ) -> Step {
-    let path_len = if is_request { text_of(http2) } else { 0 };
+    let path_len = if is_request { http2.path_len } else { 0 };
     let half = http2.half_mut(is_request);
     half.place = place::FRAME;
     half.spoilt = 0;

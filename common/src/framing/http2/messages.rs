@@ -198,7 +198,7 @@ fn least(a: u64, b: u64) -> u64 {
 
 /// 1 if a number below 2^63 is not 0, without a branch.
 #[inline(always)]
-pub(super) fn is_some(number: u64) -> u64 {
+fn is_some(number: u64) -> u64 {
     0_u64.wrapping_sub(number) >> 63
 }
 

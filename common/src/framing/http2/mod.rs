@@ -69,26 +69,20 @@ pub mod outcome {
     pub const GRPC_MAX: u16 = GRPC + 99;
 }
 
-/// Places of [`Block::exacts`].
-const EXACTS: usize = 4;
-
 /// What the fields of the block under way tell, by [`field`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Block {
     /// [`Field::value`]; 0 = not met.
     pub values: [u64; 8],
-    /// [`Field::exact`], by the lower bits of [`field`]: only a path's matters, and none that has one
-    /// shares its place.
-    pub exacts: [u64; EXACTS],
+    /// [`Field::exact`].
+    pub exacts: [u64; 8],
     /// Stream offset of its first frame.
     pub offset: u64,
     /// Its frames with their headers, bytes.
     pub bytes: u64,
     /// Monotonic time of its first frame, ns.
     pub time_ns: u64,
-    /// 1 = it refers to entries of the table that were added before.
-    pub refers: u64,
 }
 
 /// A field of which the value waits to be read, by window positions.

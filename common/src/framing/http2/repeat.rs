@@ -1,67 +1,51 @@
 //! Blocks that say again what one before them said.
 //!
-//! Calls of one client differ little: most blocks are a few indices, the same ones every time. Servers
-//! say the same day, type and length, some of them as entries for the table that they never refer to.
-//!
-//! What a block means depends on the table only if it refers to it. So it is enough to compare the
-//! bytes of a block that brings no path as text, and
-//! - either refers to the table as it was and adds nothing to it,
-//! - or refers to nothing: then what it adds, it adds again.
+//! Calls of one client differ little: most blocks are a few indices, the same ones every time. A
+//! block that neither changes the table nor brings a path as text means the same as often as it
+//! comes, so it is enough to compare its bytes.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{
-    Half, flag,
-    messages::is_some,
-    table::{ENTRIES, field},
-};
+use super::{Half, flag, table::field};
 use crate::framing::window::Window;
 
-/// Longest block that is remembered, bytes: one with a date, a type, a length and the like.
-const MAX_BYTES: usize = 127;
-
-/// Entries that a block adds at most, if it refers to none.
-const ADDS: usize = 8;
-
-/// Whole words of it.
-const WORDS: usize = MAX_BYTES / 8;
+/// Words of a block that is remembered.
+const WORDS: usize = 4;
 
 /// A block that may come again.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Repeat {
-    /// Its whole words; those behind them are another block's.
+    /// Its bytes; those behind its length are 0.
     words: [u64; WORDS],
-    /// Its last eight bytes; if it is shorter, those before it are 0.
-    tail: u64,
-    /// Entries of the table when it came.
+    /// Entries of the table when it came: with any other number it means something else.
     inserted: u64,
     /// Its length, bytes; 0 = none is remembered.
-    len: u16,
-    /// Entries that it added.
-    adds: u16,
-    /// [`super::Block::refers`].
-    refers: u16,
+    len: u64,
     /// 0 = what it means is known.
-    unfit: u16,
+    unfit: u64,
     /// [`super::Block::values`] behind it.
     values: [u64; 8],
     /// [`super::Block::exacts`] of its path.
     exact: u64,
 }
 
-/// The bits of the tail that belong to a block, by its length: as a table, because a comparison would
-/// be a branch.
-static TAILS: [u64; MAX_BYTES + 1] = {
-    let mut table = [u64::MAX; MAX_BYTES + 1];
-    table[0] = 0;
-    let mut len = 1;
-    while len < 8 {
-        table[len] = u64::MAX << (64 - 8 * len);
-        len += 1;
+/// The bits of its words that belong to a block, by its length: as a table, because each
+/// comparison would be a branch, and all of them together too many paths for the verifier.
+static MASKS: [[u64; WORDS]; 64] = masks();
+
+const fn masks() -> [[u64; WORDS]; 64] {
+    let mut table = [[0; WORDS]; 64];
+    let mut at = 0;
+    while at < 64 * WORDS * 8 {
+        let (len, byte) = (at / (WORDS * 8), at % (WORDS * 8));
+        if byte < len {
+            table[len][byte / 8] |= 0xff << (byte % 8 * 8);
+        }
+        at += 1;
     }
     table
-};
+}
 
 /// Headers and trailers take turns: each is compared with its own kind.
 #[inline(always)]
@@ -76,43 +60,22 @@ fn slot_of(half: &Half) -> usize {
 pub(super) fn repeats(window: &mut Window, half: &mut Half, at: usize, len: u32) -> bool {
     let repeat = &mut half.repeats[slot_of(half)];
     let inserted = half.table.inserted;
-    const { assert!((MAX_BYTES + 1).is_power_of_two()) };
-    let len_bytes = len as usize & MAX_BYTES;
-    let tail_at = at.wrapping_add(len_bytes).wrapping_sub(8);
-    let tail = window.u64_at(tail_at) & TAILS[len_bytes];
-    let mut differs = (repeat.len as u32 ^ len) as u64 | repeat.tail ^ tail;
-    differs |= is_void(repeat, inserted);
-    repeat.tail = tail;
+    let mask = &MASKS[len as usize & 63];
+    let mut differs = (repeat.len ^ len as u64) | (repeat.inserted ^ inserted);
     let mut i = 0;
     while i < WORDS {
-        if i * 8 + 8 > len_bytes {
-            break;
-        }
-        let word = window.u64_at(at.wrapping_add(i * 8));
+        let word = window.u64_at(at.wrapping_add(i * 8)) & mask[i];
         differs |= repeat.words[i] ^ word;
         repeat.words[i] = word;
         i += 1;
     }
-    let differs = window.forget((differs | repeat.unfit as u64) as usize);
-    let before = repeat.inserted;
-    repeat.inserted = inserted;
+    let differs = window.forget((differs | repeat.unfit) as usize);
     if differs != 0 {
-        repeat.len = len as u16;
+        repeat.len = len as u64;
+        repeat.inserted = inserted;
         repeat.unfit = 1;
         return false;
     }
-    half.block.refers = repeat.refers as u64;
-    let adds = repeat.adds as usize;
-    let mut i = 0;
-    while i < ADDS {
-        if i >= adds {
-            break;
-        }
-        half.table.insert_again(before.wrapping_add(i as u64));
-        i += 1;
-    }
-    window.forget(i);
-    let repeat = &half.repeats[slot_of(half)];
     let mut i = 0;
     while i < 8 {
         half.block.values[i] = repeat.values[i];
@@ -120,17 +83,6 @@ pub(super) fn repeats(window: &mut Window, half: &mut Half, at: usize, len: u32)
     }
     half.block.exacts[field::PATH as usize] = repeat.exact;
     true
-}
-
-/// Not 0 if what a remembered block means cannot be told any more, the table having so many entries
-/// now. Without a branch.
-#[inline(always)]
-fn is_void(repeat: &Repeat, inserted: u64) -> u64 {
-    let added_since = inserted.wrapping_sub(repeat.inserted);
-    let adds = repeat.adds as u64;
-    // What it adds again must still be there once it is added.
-    let are_gone = (ENTRIES as u64).wrapping_sub(added_since + adds) >> 63;
-    added_since & 0_u64.wrapping_sub(repeat.refers as u64) | are_gone & is_some(adds)
 }
 
 /// The block under way cannot be compared: it is long, or not all at hand.
@@ -156,16 +108,7 @@ pub(super) fn forget(half: &mut Half) {
 pub(super) fn was_read(half: &mut Half, path_len: u32) {
     let repeat = &mut half.repeats[slot_of(half)];
     let unseen = half.block.values[field::UNSEEN as usize];
-    let (adds, refers) = (
-        half.table.inserted.wrapping_sub(repeat.inserted),
-        half.block.refers,
-    );
-    let are_many = (ADDS as u64).wrapping_sub(adds) >> 63;
-    let is_bound = refers & is_some(adds);
-    let unfit = unseen | path_len as u64 | are_many | is_bound;
-    repeat.unfit = is_some(unfit) as u16;
-    repeat.adds = adds as u16;
-    repeat.refers = refers as u16;
+    repeat.unfit = (repeat.inserted ^ half.table.inserted) | unseen | path_len as u64;
     let mut i = 0;
     while i < 8 {
         repeat.values[i] = half.block.values[i];
@@ -177,5 +120,5 @@ pub(super) fn was_read(half: &mut Half, path_len: u32) {
 /// True for blocks that are short enough.
 #[inline(always)]
 pub(super) fn is_short(len: u32) -> bool {
-    len.wrapping_sub(1) < MAX_BYTES as u32
+    len.wrapping_sub(1) < WORDS as u32 * 8
 }

@@ -363,7 +363,6 @@ fn begin_block(half: &mut Half, offset: u64, time_ns: u64) {
     half.block.offset = offset;
     half.block.time_ns = time_ns;
     half.block.bytes = 0;
-    half.block.refers = 0;
     half.spoilt = 0;
     half.skip = 0;
 }

@@ -5,7 +5,6 @@ use weir_common::{
     batch::{Batch, UNTIMED, bucket_for},
     connection::{ConnectionState, flag},
     counter::{Loss, OpKey, OpValue},
-    draw::Drawn,
     event::{Control, ExchangeRecord, exchange_flag, kind, why},
     flow::{protocol, role},
     framing::{
@@ -247,8 +246,7 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
     OPS.get_ptr_mut(key).map(|value| unsafe { &mut *value })
 }
 
-/// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what
-/// probability it was drawn.
+/// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what probability it was drawn.
 #[inline(always)]
 pub fn wanted(is_new: bool, seen: &Seen<'_>) -> (u8, u32) {
     let Some(control) = control() else {
@@ -264,17 +262,8 @@ pub fn wanted(is_new: bool, seen: &Seen<'_>) -> (u8, u32) {
     if control.slow_ns != 0 && seen.duration_ns() > control.slow_ns {
         why |= why::SLOW;
     }
-    let Some(drawn) = DRAWN.get_ptr_mut(0) else {
-        return (0, 0);
-    };
-    // SAFETY: the pointer is this CPU's slot; an interrupt may draw a record too many.
-    let drawn = unsafe { &mut *drawn };
-    let probability = draw(control, drawn, seen.finished.ended_ns);
-    // Failing or slow exchanges alone could be as many as all of them.
-    let is_full = drawn.is_full(control.records_per_epoch);
-    why &= [u8::MAX, why::NEW_OPERATION][is_full as usize];
+    let probability = draw(control, seen.finished.ended_ns);
     if probability == 0 {
-        drawn.records += (why != 0) as u64;
         return (why, u32::MAX);
     }
     (why | why::SAMPLED, probability)
@@ -282,7 +271,12 @@ pub fn wanted(is_new: bool, seen: &Seen<'_>) -> (u8, u32) {
 
 /// Draws: the probability with which it was drawn, 0 if it was not.
 #[inline(always)]
-fn draw(control: &Control, drawn: &mut Drawn, time_ns: u64) -> u32 {
+fn draw(control: &Control, time_ns: u64) -> u32 {
+    let Some(drawn) = DRAWN.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the pointer is this CPU's slot; an interrupt may draw a record too many.
+    let drawn = unsafe { &mut *drawn };
     let keep = u32::MAX - control.skip_threshold;
     let probability = drawn.probability(keep, control.records_per_epoch, time_ns);
     // SAFETY: the helper has no arguments.

@@ -59,7 +59,8 @@ impl Protocol for Redis {
         let mut frame = values(direction, from, from, to);
         if frame.len != 0 && place == place::ALONE {
             let monitors = conversation.request.op == MONITOR;
-            let is_lost = !is_message(first, monitors);
+            let ends = frame.means & means::END != 0;
+            let is_lost = !is_message(first, monitors) & ends;
             frame.means |= [means::ALONE, means::ORPHAN][is_lost as usize];
         }
         frame

@@ -32,16 +32,8 @@ pub(super) fn note(http2: &mut Http2, is_request: bool, window: &Window, at: usi
         return;
     }
     http2.refused = first;
-    http2.refusing = first;
-}
-
-/// A stream begins. Where those up to the latest one before it are ended, it is the next to be looked
-/// at: the numbers in between belong to none.
-#[inline(always)]
-pub(super) fn begins(http2: &mut Http2, latest_before: u32, id: u32) {
-    if http2.refusing > latest_before && http2.refusing < id {
-        http2.refusing = id;
-    }
+    let oldest = http2.request.latest.saturating_sub(2 * (AT_ONCE - 1)) | 1;
+    http2.refusing = if first < oldest { oldest } else { first };
 }
 
 /// True if streams may wait that the server refuses.
@@ -54,10 +46,7 @@ pub(super) fn is_pending(http2: &Http2) -> bool {
 #[inline(always)]
 pub(super) fn refuse<S: Spill>(http2: &mut Http2, spill: &mut S, is_request: bool) -> Step {
     let latest = http2.request.latest;
-    // A client may leave out any number of them, and begin more although they are refused.
-    let oldest = latest.saturating_sub(2 * (AT_ONCE - 1)) | 1;
-    let first = http2.refusing;
-    let mut id = if first < oldest { oldest } else { first };
+    let mut id = http2.refusing;
     let mut i = 0;
     while i < LOOKS && id <= latest {
         if find(http2, spill, id).is_some() {

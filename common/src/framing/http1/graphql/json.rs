@@ -34,7 +34,7 @@ fn between(body: &mut Body, byte: u8, is_request: bool) {
     match byte {
         b' ' | b'\t' | b'\r' | b'\n' => {}
         b'"' => begin_string(body),
-        b':' => end_key(body, is_request),
+        b':' => end_key(body),
         b',' => body.key = key::NONE,
         b'{' | b'[' => open(body, byte, is_request),
         b'}' | b']' => close(body),
@@ -91,13 +91,12 @@ fn close(body: &mut Body) {
 
 /// The string before was a key.
 #[inline(always)]
-fn end_key(body: &mut Body, is_request: bool) {
+fn end_key(body: &mut Body) {
     let hash = body.line;
     if body.depth == body.base {
-        // An answer asks for nothing, whatever it holds: the name of its request is not its to write.
         body.key = match hash {
-            QUERY if is_request => key::QUERY,
-            OPERATION_NAME if is_request => key::NAME,
+            QUERY => key::QUERY,
+            OPERATION_NAME => key::NAME,
             ERRORS => key::ERRORS,
             _ => key::NONE,
         };

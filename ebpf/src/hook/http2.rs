@@ -187,7 +187,8 @@ pub extern "C" fn weir_room(skb: *mut __sk_buff) -> u32 {
     let Some(socket) = full_socket(skb) else {
         return step::DONE;
     };
-    if HTTP2.get_or_create(socket).is_some() {
+    // Both directions may want it at the same moment, and one of them finds it made by the other.
+    if HTTP2.get_or_create(socket).is_some() || HTTP2.get(socket).is_some() {
         return step::MORE;
     }
     if let Some(state) = CONNECTIONS.get(socket) {

@@ -246,7 +246,8 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
     OPS.get_ptr_mut(key).map(|value| unsafe { &mut *value })
 }
 
-/// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what probability it was drawn.
+/// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what
+/// probability it was drawn.
 #[inline(always)]
 pub fn wanted(is_new: bool, seen: &Seen<'_>) -> (u8, u32) {
     let Some(control) = control() else {

@@ -314,6 +314,21 @@ fn dated(status: &[u8; 3]) -> Vec<u8> {
     [&[0x48, 3][..], status, &[0x61, 2, b'm', b'o']].concat()
 }
 
+/// Answers to GET / as whole blocks, each with the status that it says.
+fn check_answers<'a>(answers: impl Iterator<Item = &'a (Vec<u8>, u16)>) {
+    let mut parts = opening();
+    let mut told = Vec::new();
+    for (i, (block, status)) in answers.enumerate() {
+        let id = 2 * i as u32 + 1;
+        let asked = headers(END_HEADERS | END_STREAM, id, &[0x82, 0x86, 0x84]);
+        let answer = headers(END_HEADERS | END_STREAM, id, block);
+        told.push(("/", *status, asked.len() as u64, answer.len() as u64));
+        parts.push((Client, asked));
+        parts.push((Server, answer));
+    }
+    check(&parts, &told);
+}
+
 #[test]
 fn a_block_that_adds_to_the_table_adds_again_when_it_comes_again() {
     let (lost, gone) = (dated(b"404"), dated(b"500"));
@@ -336,17 +351,7 @@ fn a_block_that_adds_to_the_table_adds_again_when_it_comes_again() {
     answers.push((second, 404));
     answers.push((gone, 500));
     answers.push((newest, 500));
-    let mut parts = opening();
-    let mut told = Vec::new();
-    for (i, (block, status)) in answers.iter().enumerate() {
-        let id = 2 * i as u32 + 1;
-        let asked = headers(END_HEADERS | END_STREAM, id, &[0x82, 0x86, 0x84]);
-        let answer = headers(END_HEADERS | END_STREAM, id, block);
-        told.push(("/", *status, asked.len() as u64, answer.len() as u64));
-        parts.push((Client, asked));
-        parts.push((Server, answer));
-    }
-    check(&parts, &told);
+    check_answers(answers.iter());
 }
 
 #[test]
@@ -360,15 +365,5 @@ fn a_block_that_adds_and_refers_is_read_every_time() {
         (dated(b"500"), 500),
         (shifting, 500),
     ];
-    let mut parts = opening();
-    let mut told = Vec::new();
-    for (i, (block, status)) in answers.iter().cycle().take(40).enumerate() {
-        let id = 2 * i as u32 + 1;
-        let asked = headers(END_HEADERS | END_STREAM, id, &[0x82, 0x86, 0x84]);
-        let answer = headers(END_HEADERS | END_STREAM, id, block);
-        told.push(("/", *status, asked.len() as u64, answer.len() as u64));
-        parts.push((Client, asked));
-        parts.push((Server, answer));
-    }
-    check(&parts, &told);
+    check_answers(answers.iter().cycle().take(40));
 }

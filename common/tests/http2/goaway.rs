@@ -121,3 +121,14 @@ fn a_clients_own_speaks_of_pushes() {
     let parts = after_opening(&[(Client, get(1)), (Client, goaway(0)), (Server, answer(1))]);
     check(&parts, &[("/", 200, 12, 10)]);
 }
+
+#[test]
+fn numbers_that_a_client_leaves_out_are_not_looked_for() {
+    let parts = after_opening(&[
+        (Client, get(1)),
+        (Server, goaway(1)),
+        (Client, get(0x3fff_ffff)),
+        (Server, answer(1)),
+    ]);
+    check(&parts, &[("/", 2007, 12, 0), ("/", 200, 12, 10)]);
+}

@@ -32,8 +32,7 @@ pub(super) fn note(http2: &mut Http2, is_request: bool, window: &Window, at: usi
         return;
     }
     http2.refused = first;
-    let oldest = http2.request.latest.saturating_sub(2 * (AT_ONCE - 1)) | 1;
-    http2.refusing = if first < oldest { oldest } else { first };
+    http2.refusing = first;
 }
 
 /// True if streams may wait that the server refuses.
@@ -46,7 +45,10 @@ pub(super) fn is_pending(http2: &Http2) -> bool {
 #[inline(always)]
 pub(super) fn refuse<S: Spill>(http2: &mut Http2, spill: &mut S, is_request: bool) -> Step {
     let latest = http2.request.latest;
-    let mut id = http2.refusing;
+    // A client may leave out any number of them, and begin more although they are refused.
+    let oldest = latest.saturating_sub(2 * (AT_ONCE - 1)) | 1;
+    let first = http2.refusing;
+    let mut id = if first < oldest { oldest } else { first };
     let mut i = 0;
     while i < LOOKS && id <= latest {
         if find(http2, spill, id).is_some() {

@@ -195,6 +195,8 @@ fn meta_commands() {
     let long = format!("ms {key} 3 T90 F1 I\r\nabc\r\n");
     let told = format!("ME {key} exp=-1 la=1 cas=2 fetch=no cls=1 size=63\r\n");
     let asked = format!("me {key}\r\n");
+    let with_key = format!("mg {key} k v t\r\n");
+    let found = format!("VA 5 k{key} t-1\r\nhello\r\n");
     for (request, answer, name) in [
         ("mg k t v\r\n", "VA 5 t-1\r\nhello\r\n", "mg"),
         ("mg k v\r\n", "EN\r\n", "mg"),
@@ -208,6 +210,7 @@ fn meta_commands() {
         ("ma k v\r\n", "VA 1\r\n5\r\n", "ma"),
         ("ma k\r\n", "EX\r\n", "ma"),
         (&asked, &told, "me"),
+        (&with_key, &found, "mg"),
         ("me k\r\n", "EN\r\n", "me"),
         ("mn\r\n", "MN\r\n", "mn"),
     ] {

@@ -2,11 +2,12 @@
 
 use super::{
     kind, place,
-    text::{Line, Rest, block_len, rest},
+    text::{Line, MAX_DIGITS, Rest, block_len, rest},
 };
 use crate::framing::{
     frames::{Frame, means, outcome},
     stream::Direction,
+    window::Window,
 };
 
 /// Bytes that tell what a line means.
@@ -83,12 +84,17 @@ pub fn answer(
         if class == class::ERROR {
             direction.status = outcome::FAILED;
         }
+        if class == class::META_VALUE {
+            let Some(block) = meta_block(&mut direction.window, from, to) else {
+                return Frame::CUT;
+            };
+            direction.op = block;
+        }
         direction.id = class;
         (direction.content_length, at) = match class {
             // `VALUE ` or `CONFIG `, and a key.
             class::VALUE if direction.window.byte(from) == b'C' => (place::KEY, from + 7),
             class::VALUE => (place::KEY, from + 6),
-            class::META_VALUE => (place::BEHIND_KEY, from + 3),
             _ => (place::LINE, from),
         };
         at = direction.window.forget(at);
@@ -99,14 +105,40 @@ pub fn answer(
     }
 }
 
+/// Length of the block behind a line `VA <bytes> <flags>*`, which flags may make long; 0 if it does not
+/// tell one, `None` if the length is not all there.
+#[inline(always)]
+fn meta_block(window: &mut Window, from: usize, to: usize) -> Option<u64> {
+    let at = from + b"VA ".len();
+    let enough = at + MAX_DIGITS + 1;
+    let line_feed = window.find(b'\n', from, to);
+    let line_feed = window.forget(line_feed);
+    if line_feed >= to && to < enough {
+        return None;
+    }
+    let has_cr = window.byte(line_feed.wrapping_sub(1)) == b'\r';
+    let end = if line_feed < to {
+        line_feed - has_cr as usize
+    } else {
+        to
+    };
+    let end = window.forget(end);
+    Some(block_len(window, at, end, 0))
+}
+
 /// What an answer's line means.
 #[inline(always)]
 fn end_of_line(direction: &mut Direction, awaited: u32, alone: bool, line: &Line) -> Frame {
     let class = direction.id;
     let mut len = line.len;
-    if class == class::VALUE || class == class::META_VALUE {
-        let skip = if class == class::VALUE { 1 } else { 0 };
-        let block = block_len(&mut direction.window, line.at, line.end, skip);
+    if class == class::META_VALUE {
+        if direction.op == 0 {
+            return Frame::BAD;
+        }
+        len += direction.op;
+    }
+    if class == class::VALUE {
+        let block = block_len(&mut direction.window, line.at, line.end, 1);
         if block == 0 || direction.content_length != place::BEHIND_KEY {
             return Frame::BAD;
         }

@@ -16,7 +16,7 @@ pub const WAIT_BYTES: usize = 90;
 const KEEP_BYTES: usize = 16;
 
 /// Digits of a length; more are not memcached's.
-const MAX_DIGITS: usize = 10;
+pub const MAX_DIGITS: usize = 10;
 
 /// A line, or the rest of it.
 pub struct Line {
@@ -62,7 +62,7 @@ pub fn rest(direction: &mut Direction, before: u64, from: usize, at: usize, to: 
         let blank = direction.window.byte(at) == b' ';
         at = direction.window.forget(at + blank as usize);
     }
-    if place == place::BEHIND_KEY && whole && line_feed >= at + WAIT_BYTES {
+    if place == place::BEHIND_KEY && whole && line_feed + 1 >= at + WAIT_BYTES {
         // No lengths and flags are that long; cut into segments, it would not be read either.
         place = place::LINE;
     }

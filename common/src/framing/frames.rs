@@ -29,7 +29,8 @@ pub mod means {
     /// The message goes on until the connection ends; a request is complete with this frame, and
     /// nothing of the client is read after it.
     pub const UNTIL_CLOSE: u32 = 32;
-    /// An answer to a request that was not seen: passed over, and counted as lost.
+    /// An answer to a request that was not seen, or the first part of one: passed over, and counted as
+    /// lost.
     pub const ORPHAN: u32 = 64;
     /// The message ends where the frame begins, which is read again: one frame may end several.
     pub const BEFORE: u32 = 128;
@@ -241,6 +242,11 @@ fn act<P: Protocol>(
         return end_exchange(conversation, is_request, start, from, to);
     }
     if frame.means & means::ORPHAN != 0 {
+        if frame.means & (means::PART | means::END) == means::PART {
+            // The rest of it is passed over as what nobody asked for.
+            go_on(conversation, is_request, start, from, to);
+            conversation.direction_mut(is_request).head_flags |= head_flag::ALONE;
+        }
         return lost(conversation, is_request, Loss::OrphanResponse, 1);
     }
     go_on(conversation, is_request, start, from, to);

@@ -59,8 +59,7 @@ impl Protocol for Redis {
         let mut frame = values(direction, from, from, to);
         if frame.len != 0 && place == place::ALONE {
             let monitors = conversation.request.op == MONITOR;
-            let ends = frame.means & means::END != 0;
-            let is_lost = !is_message(first, monitors) & ends;
+            let is_lost = !is_message(first, monitors);
             frame.means |= [means::ALONE, means::ORPHAN][is_lost as usize];
         }
         frame

@@ -123,7 +123,15 @@ fn answers_to_nobody_are_losses_but_monitored_commands_are_not() {
         ],
         &[("MONITOR", 1, 17, 5)],
     );
-    for answer in ["+OK\r\n", "-ERR x\r\n", ":1\r\n", "$1\r\nv\r\n", "_\r\n"] {
+    let map = "%2\r\n+a\r\n:1\r\n+b\r\n:2\r\n";
+    for answer in [
+        "+OK\r\n",
+        "-ERR x\r\n",
+        ":1\r\n",
+        "$1\r\nv\r\n",
+        "_\r\n",
+        map,
+    ] {
         for piece in [4096, 1, 3] {
             let mut talk = Talk::new();
             talk.say(Client, GET.as_bytes());

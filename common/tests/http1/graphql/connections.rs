@@ -55,3 +55,22 @@ fn pipelined_ones_and_early_answers() {
         ["query A", "query B", "query C", "_OTHER"]
     );
 }
+
+#[test]
+fn an_answer_that_holds_a_request_does_not_write_the_name_of_its_own() {
+    let mut talk = Talk::new();
+    let request = post("/graphql", r#"{"query":"query GetUser { user { name } }"}"#);
+    // Cut behind the name, before its key is told.
+    let (first, rest) = request.split_at(request.len() - 12);
+    talk.say(Client, first.as_bytes());
+    let body = r#"{"query":"mutation Overwritten { a }","data":{}}"#;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let answer = format!("{head}{body}");
+    let (begun, left) = answer.as_bytes().split_at(answer.len() - 2);
+    talk.say(Server, begun);
+    talk.say(Client, rest.as_bytes());
+    talk.say(Server, left);
+    let talk = talk.end();
+    let op = talk.finished[0].op;
+    assert_eq!(operation(&talk, op, "/graphql"), "query GetUser");
+}

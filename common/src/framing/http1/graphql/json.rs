@@ -34,7 +34,7 @@ fn between(body: &mut Body, byte: u8, is_request: bool) {
     match byte {
         b' ' | b'\t' | b'\r' | b'\n' => {}
         b'"' => begin_string(body),
-        b':' => end_key(body),
+        b':' => end_key(body, is_request),
         b',' => body.key = key::NONE,
         b'{' | b'[' => open(body, byte, is_request),
         b'}' | b']' => close(body),
@@ -91,12 +91,13 @@ fn close(body: &mut Body) {
 
 /// The string before was a key.
 #[inline(always)]
-fn end_key(body: &mut Body) {
+fn end_key(body: &mut Body, is_request: bool) {
     let hash = body.line;
     if body.depth == body.base {
+        // An answer asks for nothing, whatever it holds: the name of its request is not its to write.
         body.key = match hash {
-            QUERY => key::QUERY,
-            OPERATION_NAME => key::NAME,
+            QUERY if is_request => key::QUERY,
+            OPERATION_NAME if is_request => key::NAME,
             ERRORS => key::ERRORS,
             _ => key::NONE,
         };

@@ -154,6 +154,7 @@ fn begin_stream<S: Spill>(
     let passed = id.wrapping_sub(half.latest).wrapping_add(1) >> 1;
     let is_late = half.latest == 0 && half.late != 0;
     let missed = half.gap != 0 && !is_late && passed > 1;
+    let latest_before = half.latest;
     half.latest = id;
     half.gap = 0;
     conversation.request.head_flags = 0;
@@ -172,6 +173,7 @@ fn begin_stream<S: Spill>(
     };
     let prefix = if grpc { 0 } else { UNCOUNTED };
     http2.path_op = op;
+    goaway::begins(http2, latest_before, id);
     conversation.asked += 1;
     let slot = http2.slot_mut(id);
     let free = slot.id == 0;

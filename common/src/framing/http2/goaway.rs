@@ -35,6 +35,15 @@ pub(super) fn note(http2: &mut Http2, is_request: bool, window: &Window, at: usi
     http2.refusing = first;
 }
 
+/// A stream begins. Where those up to the latest one before it are ended, it is the next to be looked
+/// at: the numbers in between belong to none.
+#[inline(always)]
+pub(super) fn begins(http2: &mut Http2, latest_before: u32, id: u32) {
+    if http2.refusing > latest_before && http2.refusing < id {
+        http2.refusing = id;
+    }
+}
+
 /// True if streams may wait that the server refuses.
 #[inline(always)]
 pub(super) fn is_pending(http2: &Http2) -> bool {

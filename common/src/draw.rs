@@ -41,6 +41,19 @@ impl Drawn {
     }
 }
 
+/// Shares of an epoch that are told of what is not drawn but looked for: failures, slow exchanges.
+const SHARES_OF_ODD: u64 = 4;
+
+impl Drawn {
+    /// True if the epoch has had so many records that what is only odd is not told any more: when all
+    /// exchanges fail or are slow, some of them say so.
+    #[inline(always)]
+    pub fn is_full(&self, records_per_epoch: u32) -> bool {
+        let share = records_per_epoch as u64;
+        share != 0 && self.records >= share * SHARES_OF_ODD
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,11 +82,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_odd_is_told_up_to_four_shares() {
+        let full = |records| Drawn { epoch: 0, records }.is_full(10);
+        assert!(!full(39));
+        assert!(full(40));
+    }
+
+    #[test]
     fn without_a_share_there_is_no_bound() {
         let mut drawn = Drawn {
             epoch: 0,
             records: u64::MAX,
         };
         assert_eq!(drawn.probability(5, 0, 1), 5);
+        assert!(!drawn.is_full(0));
     }
 }

@@ -5,6 +5,7 @@ use weir_common::{
     batch::{Batch, UNTIMED, bucket_for},
     connection::{ConnectionState, flag},
     counter::{Loss, OpKey, OpValue},
+    draw::Drawn,
     event::{Control, ExchangeRecord, exchange_flag, kind, why},
     flow::{protocol, role},
     framing::{
@@ -250,34 +251,44 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
 /// probability it was drawn.
 #[inline(always)]
 pub fn wanted(is_new: bool, seen: &Seen<'_>) -> (u8, u32) {
-    let Some(control) = control() else {
-        return (0, 0);
-    };
-    let mut why = 0;
-    if is_new {
-        why |= why::NEW_OPERATION;
-    }
-    if seen.is_error {
-        why |= why::ERROR;
-    }
-    if control.slow_ns != 0 && seen.duration_ns() > control.slow_ns {
-        why |= why::SLOW;
-    }
-    let probability = draw(control, seen.finished.ended_ns);
-    if probability == 0 {
-        return (why, u32::MAX);
-    }
-    (why | why::SAMPLED, probability)
+    let mut why = is_new as u32 * why::NEW_OPERATION as u32;
+    why |= seen.is_error as u32 * why::ERROR as u32;
+    let drawn = weir_wanted(why, seen.duration_ns(), seen.finished.ended_ns);
+    ((drawn >> 32) as u8, drawn as u32)
 }
 
-/// Draws: the probability with which it was drawn, 0 if it was not.
-#[inline(always)]
-fn draw(control: &Control, time_ns: u64) -> u32 {
+/// The same as [`why`] above its probability, of an exchange of which `why` is known already. It is
+/// global, so that it is verified once and not at every call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_wanted(why: u32, duration_ns: u64, ended_ns: u64) -> u64 {
+    let Some(control) = control() else {
+        return 0;
+    };
+    let mut why = why as u8;
+    if control.slow_ns != 0 && duration_ns > control.slow_ns {
+        why |= why::SLOW;
+    }
     let Some(drawn) = DRAWN.get_ptr_mut(0) else {
         return 0;
     };
     // SAFETY: the pointer is this CPU's slot; an interrupt may draw a record too many.
     let drawn = unsafe { &mut *drawn };
+    let probability = draw(control, drawn, ended_ns);
+    // Failing or slow exchanges alone could be as many as all of them.
+    if drawn.is_full(control.records_per_epoch) {
+        why &= why::NEW_OPERATION;
+    }
+    if probability == 0 {
+        drawn.records += (why != 0) as u64;
+        return (why as u64) << 32 | u32::MAX as u64;
+    }
+    ((why | why::SAMPLED) as u64) << 32 | probability as u64
+}
+
+/// Draws: the probability with which it was drawn, 0 if it was not.
+#[inline(always)]
+fn draw(control: &Control, drawn: &mut Drawn, time_ns: u64) -> u32 {
     let keep = u32::MAX - control.skip_threshold;
     let probability = drawn.probability(keep, control.records_per_epoch, time_ns);
     // SAFETY: the helper has no arguments.

@@ -115,7 +115,8 @@ pub fn shown_name(operation: &Operation, record: &ExchangeRecord, target: &[u8])
 }
 
 /// Probability with which such an exchange comes to the detail lane. Failed, slow and new ones
-/// always come, also when they happened to be drawn.
+/// always come, also when they happened to be drawn; where they are too many, the kernel does not say
+/// that they are.
 fn sample_probability(record: &ExchangeRecord) -> f64 {
     if record.why & !why::SAMPLED != 0 {
         return 1.0;

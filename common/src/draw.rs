@@ -18,6 +18,8 @@ pub struct Drawn {
     pub epoch: u64,
     /// Records drawn in it.
     pub records: u64,
+    /// Where its sequence of numbers stands; 0 = not begun.
+    pub random: u64,
 }
 
 impl Drawn {
@@ -38,6 +40,23 @@ impl Drawn {
         } else {
             keep >> 8
         }
+    }
+}
+
+impl Drawn {
+    /// The next number of this CPU's sequence (xorshift64: Marsaglia, "Xorshift RNGs", 2003), which
+    /// `seed` begins. The kernel's own numbers cost as much as all else of a draw.
+    #[inline(always)]
+    pub fn random(&mut self, seed: impl FnOnce() -> u32) -> u32 {
+        let mut x = self.random;
+        if x == 0 {
+            x = seed() as u64 | 1 << 32;
+        }
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random = x;
+        (x >> 32) as u32
     }
 }
 
@@ -83,16 +102,50 @@ mod tests {
 
     #[test]
     fn what_is_odd_is_told_up_to_four_shares() {
-        let full = |records| Drawn { epoch: 0, records }.is_full(10);
+        let full = |records| {
+            let drawn = Drawn {
+                records,
+                ..Default::default()
+            };
+            drawn.is_full(10)
+        };
         assert!(!full(39));
         assert!(full(40));
     }
 
     #[test]
+    fn numbers_below_a_bound_are_as_many_as_it_says_in_a_row_and_apart() {
+        const DRAWS: u32 = 1 << 20;
+        for seed in [0, 1, 12_345, u32::MAX] {
+            let mut drawn = Drawn::default();
+            for shift in [1, 4, 10] {
+                let bound = u32::MAX >> shift;
+                let (mut hits, mut pairs, mut last) = (0_u32, 0_u32, false);
+                for _ in 0..DRAWS {
+                    let hit = drawn.random(|| seed) < bound;
+                    hits += hit as u32;
+                    pairs += (hit && last) as u32;
+                    last = hit;
+                }
+                let near = |seen: u32, expected: u32| {
+                    // Five standard deviations.
+                    let allowed = 5.0 * f64::from(expected).sqrt() + 1.0;
+                    assert!(
+                        (f64::from(seen) - f64::from(expected)).abs() <= allowed,
+                        "seed {seed}, 1/2^{shift}: {seen}, not {expected}"
+                    );
+                };
+                near(hits, DRAWS >> shift);
+                near(pairs, DRAWS >> (2 * shift));
+            }
+        }
+    }
+
+    #[test]
     fn without_a_share_there_is_no_bound() {
         let mut drawn = Drawn {
-            epoch: 0,
             records: u64::MAX,
+            ..Default::default()
         };
         assert_eq!(drawn.probability(5, 0, 1), 5);
         assert!(!drawn.is_full(0));

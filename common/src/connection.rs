@@ -60,8 +60,6 @@ pub struct ConnectionState {
     pub _pad: [u8; 2],
     /// The framer's state.
     pub conversation: Conversation,
-    /// Exchanges counted.
-    pub exchanges: u64,
     /// Socket cookie.
     pub cookie: u64,
     /// Monotonic time of ESTABLISHED or take-up, ns.

@@ -93,7 +93,7 @@ pub fn tell(state: &mut ConnectionState, totals: Option<&Totals>, event: u8, tim
     record.protocol = state.conversation.protocol;
     record.event = event;
     record.flags = flags(state);
-    record.exchanges = state.exchanges;
+    record.exchanges = state.conversation.exchanges;
     submit(entry);
 }
 

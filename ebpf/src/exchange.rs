@@ -31,7 +31,7 @@ pub fn record(state: &mut ConnectionState) {
 /// with [`flush`].
 #[inline(never)]
 pub fn note(state: &mut ConnectionState, is_request: bool) {
-    state.exchanges += 1;
+    state.conversation.exchanges += 1;
     let protocol = spoken(state);
     let finished = &state.conversation.finished;
     let seen = Seen {
@@ -58,7 +58,7 @@ pub fn note(state: &mut ConnectionState, is_request: bool) {
 #[inline(never)]
 pub fn note_stream(state: &mut ConnectionState, finished: &Finished, is_request: bool) {
     // Both directions complete some, at the same time on two CPUs: their sum, which the framer keeps.
-    state.exchanges = state.conversation.answered;
+    state.conversation.exchanges = state.conversation.answered;
     let seen = Seen {
         finished,
         protocol: finished.protocol,
@@ -292,7 +292,8 @@ fn draw(control: &Control, drawn: &mut Drawn, time_ns: u64) -> u32 {
     let keep = u32::MAX - control.skip_threshold;
     let probability = drawn.probability(keep, control.records_per_epoch, time_ns);
     // SAFETY: the helper has no arguments.
-    if probability != u32::MAX && unsafe { bpf_get_prandom_u32() } >= probability {
+    let seed = || unsafe { bpf_get_prandom_u32() };
+    if probability != u32::MAX && drawn.random(seed) >= probability {
         return 0;
     }
     drawn.records += 1;

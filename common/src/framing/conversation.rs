@@ -70,6 +70,13 @@ impl Pending {
     pub const fn is(&self, ordinal: u64) -> bool {
         self.tag == Self::tag_of(ordinal)
     }
+
+    /// All bits if it is, else none; without a branch.
+    #[inline(always)]
+    pub(in crate::framing) const fn mask_if(&self, ordinal: u64) -> u64 {
+        let differs = (self.tag ^ Self::tag_of(ordinal)) as u64;
+        (differs.wrapping_neg() >> 63).wrapping_sub(1)
+    }
 }
 
 /// A statement that was prepared on the connection.
@@ -147,6 +154,8 @@ pub struct Conversation {
     /// The exchange that was completed last. Here and not in [`Step`], because a kernel program's
     /// stack is 512 bytes.
     pub finished: Finished,
+    /// Exchanges counted on the connection; here, because mostly the reader of answers completes them.
+    pub exchanges: u64,
     /// What the reader of answers has completed and is not counted yet.
     pub response_batch: Batch,
     /// Bytes of the latest answer in `answer`; 0 = it did not fail, or is HTTP.
@@ -165,8 +174,6 @@ pub struct Finished {
     pub ordinal: u64,
     /// Operation key; 0 if the request was not remembered.
     pub op: u64,
-    /// Stream offset of a request of HTTP/2; of others see [`Conversation::request_offset`].
-    pub offset: u64,
     /// Monotonic time of the request's first byte, ns; 0 = not remembered.
     pub started_ns: u64,
     /// How long the request waited in the socket until the application read its first byte, ns;
@@ -192,7 +199,8 @@ pub struct Finished {
     pub events: u8,
     /// Explicit padding.
     pub _pad: [u8; 2],
-    /// Sequence number of the request's first byte, but for HTTP/2.
+    /// Sequence number of the request's first byte; on HTTP/2 the lower half of its offset. See
+    /// [`Conversation::request_offset`].
     pub seq: u32,
     /// Explicit padding.
     pub _pad_of_seq: u32,
@@ -232,6 +240,8 @@ pub mod step {
     pub const ENDS: u32 = 12;
     /// The segment goes on in a body of GraphQL: [`super::http1::graphql()`] is next.
     pub const GRAPHQL: u32 = 10;
+    /// A header block that may have come before is in the window: [`super::http2::compare`] is next.
+    pub const COMPARE: u32 = 5;
     /// From here on: `LOST` + a [`crate::counter::Loss`]; so many as
     /// [`Conversation::missed`] tells may have been missed. Call again.
     pub const LOST: u32 = 16;
@@ -398,7 +408,9 @@ impl Conversation {
     #[inline(always)]
     pub fn request_offset(&self, finished: &Finished) -> u64 {
         if self.protocol == protocol::HTTP2 {
-            return finished.offset;
+            // Requests of it have the lower half of their offset there.
+            let latest = self.request.message_start;
+            return latest - (latest as u32).wrapping_sub(finished.seq) as u64;
         }
         if finished.started_ns == 0 {
             return 0;

@@ -180,17 +180,13 @@ pub(in crate::framing) fn finish_response(conversation: &mut Conversation, time_
     finished.request_messages = 0;
     finished.response_messages = direction.counted;
     let pending = &conversation.pending[slot];
-    let known = pending.is(ordinal);
-    finished.op = if known { pending.op } else { 0 };
-    finished.seq = if known { pending.seq } else { 0 };
-    finished.started_ns = if known { pending.started_ns } else { 0 };
-    finished.queue_ns = if known {
-        queue_ns(pending.started_ns, pending.read_ns)
-    } else {
-        0
-    };
-    finished.request_bytes = if known { pending.bytes } else { 0 };
-    finished.method = if known { pending.method } else { 0 };
+    let known = pending.mask_if(ordinal);
+    finished.op = pending.op & known;
+    finished.seq = pending.seq & known as u32;
+    finished.started_ns = pending.started_ns & known;
+    finished.queue_ns = queue_ns(pending.started_ns & known, pending.read_ns);
+    finished.request_bytes = pending.bytes & known;
+    finished.method = pending.method & known as u8;
     conversation.response.counted = 0;
     // Last: from here on the next request may take the slot.
     conversation.answered = ordinal;

@@ -33,11 +33,18 @@ pub(super) fn note_head(conversation: &mut Conversation, from: usize, to: usize)
 /// Before the window of requests is filled again: saves the head that is in it, if its request is
 /// unanswered.
 #[inline(always)]
+#[expect(unsafe_code, reason = "a plain load would be made for answers, too")]
 pub(super) fn spare_head(conversation: &mut Conversation) {
+    // The line belongs to the processor that reads requests.
+    // SAFETY: a live field of ours.
+    let saved = unsafe { core::ptr::read_volatile(&raw const conversation.head_saved) };
+    if saved != 0 {
+        return;
+    }
     // Behind an upgrade it is wanted once more.
     let upgraded = (conversation.protocol == protocol::UPGRADED) as u64;
     let ordinal = conversation.head_ordinal + upgraded;
-    if conversation.head_saved == 0 && ordinal > conversation.answered {
+    if ordinal > conversation.answered {
         save_head(conversation);
     }
 }

@@ -320,6 +320,31 @@ pub(in crate::framing) fn masked<const MASK: i32>(value: usize) -> usize {
     result
 }
 
+/// All bits if a number has the highest one, else none. The compiler knows ways to make a branch of
+/// such a shift, and in a loop each doubles what the verifier has to look at.
+#[cfg(not(target_arch = "bpf"))]
+#[inline(always)]
+pub(in crate::framing) fn sign(value: u64) -> u64 {
+    (value as i64 >> 63) as u64
+}
+
+/// See the other one.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+#[expect(unsafe_code, reason = "the compiler would make a branch of it")]
+pub(in crate::framing) fn sign(value: u64) -> u64 {
+    let result: u64;
+    // SAFETY: a calculation on a register.
+    unsafe {
+        core::arch::asm!(
+            "{value} s>>= 63",
+            value = inout(reg) value => result,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    result
+}
+
 /// A bit 7 of each byte of `word` that equals `byte`; exact for every byte.
 #[inline(always)]
 pub fn matches_byte(word: u64, byte: u8) -> u64 {

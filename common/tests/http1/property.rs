@@ -203,11 +203,12 @@ fn random_conversations_come_out_true() {
         let found: Vec<Truth> = talk
             .finished
             .iter()
-            .map(|f| Truth {
+            .zip(&talk.offsets)
+            .map(|(f, offset)| Truth {
                 method: f.method,
                 op: f.op,
                 status: f.status,
-                request_offset: f.offset,
+                request_offset: *offset,
                 request_bytes: f.request_bytes,
                 response_bytes: f.response_bytes,
             })

@@ -41,6 +41,8 @@ pub struct Talk {
     pub out: Vec<String>,
     /// The exchanges in full.
     pub finished: Vec<Finished>,
+    /// Where the request of each begins in the client's stream.
+    pub offsets: Vec<u64>,
     /// Exchanges that may have been lost.
     pub lost: u64,
     /// The heads that were at hand when their exchanges were complete.
@@ -90,6 +92,7 @@ impl Talk {
             time_ns: 0,
             out: Vec::new(),
             finished: Vec::new(),
+            offsets: Vec::new(),
             lost: 0,
             heads: Vec::new(),
             http2: Box::new(Http2::zeroed()),
@@ -205,8 +208,8 @@ impl Talk {
     }
 
     fn note(&mut self) {
-        let mut f = self.conversation.finished;
-        f.offset = self.conversation.request_offset(&f);
+        let f = self.conversation.finished;
+        self.offsets.push(self.conversation.request_offset(&f));
         self.finished.push(f);
         if self.conversation.head_ordinal == f.ordinal {
             let head = self.head();

@@ -10,6 +10,7 @@ mod frames;
 mod goaway;
 mod messages;
 mod reads;
+mod repeats;
 
 use talk::{Client, Server, Side, Talk};
 use weir_common::{

@@ -111,6 +111,16 @@ pub extern "C" fn weir_http2(skb: *mut __sk_buff, is_request: u32, payload_at: u
     step::MORE
 }
 
+/// [`http2::compare`] on the connection of an skb.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn weir_compare(skb: *mut __sk_buff, is_request: u32) -> u32 {
+    let Some((state, http2)) = states(skb) else {
+        return step::DONE;
+    };
+    http2::compare(&mut state.conversation, http2, is_request != 0)
+}
+
 /// [`http2::fields`] on the connection of an skb.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -213,6 +223,7 @@ fn read(skb: *mut __sk_buff) -> i32 {
             }
             step::MORE => weir_http2(skb, is_request, payload_at),
             NO_ROOM => weir_room(skb),
+            step::COMPARE => weir_compare(skb, is_request),
             step::FIELDS => weir_fields(skb, is_request),
             step::VALUE => weir_value(skb, is_request),
             step::MESSAGES => weir_messages(skb, is_request),

@@ -1,10 +1,12 @@
 //! The fields of a header block (RFC 7541, section 6).
 
 use super::{
-    Half, Http2, Spill,
+    EXACT, Half, Http2, Spill,
     exchange::end_stream,
-    flag, place, repeat,
-    table::{Field, UNREAD, field, kind_of_name},
+    flag,
+    messages::is_some,
+    place, repeat,
+    table::{Field, UNREAD, field, is_added, kind_of_name},
     walk::finish_block,
 };
 use crate::framing::{
@@ -159,6 +161,7 @@ fn one(window: &mut Window, half: &mut Half, at: u32, to: u32) -> u32 {
         if end > to {
             return 0;
         }
+        half.block.refers |= is_added(index.value);
         let entry = half.table.field(index.value);
         note(half, &entry);
         return end;
@@ -170,6 +173,7 @@ fn one(window: &mut Window, half: &mut Half, at: u32, to: u32) -> u32 {
     }
     let insert = (first >> 6 & 1) as u8;
     let index = number(word, if insert != 0 { 0x3f } else { 0x0f });
+    half.block.refers |= is_added(index.value);
     let mut next = at.wrapping_add(index.len);
     let kind = if index.value == 0 {
         let word = window.u64_at(next as usize);
@@ -228,12 +232,14 @@ fn named(window: &Window, at: u32, len: u32) -> u8 {
     kind_of_name(first, second)
 }
 
-/// Notes what a field of the block under way tells.
+/// Notes what a field of the block under way tells. Without a branch.
 #[inline(always)]
 pub(super) fn note(half: &mut Half, entry: &Field) {
     let kind = entry.kind as usize & 7;
-    half.block.values[kind] = entry.value;
-    half.block.exacts[kind] = entry.exact;
+    let is_other = is_some((entry.kind ^ field::PATH) as u64).wrapping_neg();
+    let exact = half.said[0][EXACT] & is_other | entry.exact & !is_other;
+    half.said[0][kind] = entry.value;
+    half.said[0][EXACT] = exact;
 }
 
 /// Notes a field that came as text, which may become an entry of the table.
@@ -282,7 +288,7 @@ pub(super) fn spoil(half: &mut Half) {
     half.skip = 0;
     half.table.forget();
     repeat::forget(half);
-    half.block.values[field::UNSEEN as usize] = 1;
+    half.said[0][field::UNSEEN as usize] = 1;
 }
 
 /// The field at `at` is not whole: reads it again with more bytes, carries it over to the next

@@ -1,9 +1,10 @@
 //! Requests and their ends: what a complete block, a last frame or a reset mean for their stream.
 
 use super::{
-    FRAME_HEADER_BYTES, Http2, Spill, Stream, UNSEEN_OP, flag, frame, goaway, kind,
+    EXACT, FRAME_HEADER_BYTES, Http2, Spill, Stream, UNSEEN_OP, flag, frame, goaway, kind,
     messages::{self, Messages, UNCOUNTED},
-    outcome, place, repeat, stream_flag,
+    outcome, place, repeat,
+    stream::GRPC_CALL,
     table::{GRPC_TYPE, UNREAD, field},
 };
 use crate::{
@@ -39,6 +40,18 @@ pub(super) fn find<'a, S: Spill>(
     spill.get(id)
 }
 
+/// Length of the path of the client's block. The line belongs to the processor that reads requests:
+/// the compiler must not fetch it for an answer.
+#[inline(always)]
+#[expect(
+    unsafe_code,
+    reason = "a plain load would be made before its condition"
+)]
+fn text_of(http2: &Http2) -> u32 {
+    // SAFETY: a live, aligned field of ours.
+    unsafe { core::ptr::read_volatile(&raw const http2.path_len) }
+}
+
 /// A block is complete: what it tells belongs to its stream, which it may begin or end.
 #[inline(always)]
 pub(super) fn end_block<S: Spill>(
@@ -47,7 +60,7 @@ pub(super) fn end_block<S: Spill>(
     spill: &mut S,
     is_request: bool,
 ) -> Step {
-    let path_len = if is_request { http2.path_len } else { 0 };
+    let path_len = if is_request { text_of(http2) } else { 0 };
     let half = http2.half_mut(is_request);
     half.place = place::FRAME;
     half.spoilt = 0;
@@ -61,9 +74,10 @@ pub(super) fn end_block<S: Spill>(
         return begin_stream(conversation, http2, spill, id, bytes);
     }
     let ends = half.flags & flag::END_STREAM != 0 && !is_request;
-    let status = half.block.values[field::STATUS as usize];
-    let code = half.block.values[field::GRPC_STATUS as usize];
-    let content_type = half.block.values[field::CONTENT_TYPE as usize];
+    let said = half.told();
+    let status = said[field::STATUS as usize];
+    let code = said[field::GRPC_STATUS as usize];
+    let content_type = said[field::CONTENT_TYPE as usize];
     let grpc = content_type == GRPC_TYPE;
     let time_ns = half.block.time_ns;
     let (window_at, window_ns) = (half.window_at, half.window_ns);
@@ -89,10 +103,10 @@ pub(super) fn end_block<S: Spill>(
     if code != 0 && code != UNREAD {
         stream.grpc_status = code as u8;
     }
-    if grpc && stream.flags & stream_flag::GRPC == 0 {
+    if grpc && !stream.is_grpc() {
         // The request did not say so, and has the key of a path of HTTP.
         stream.op = UNSEEN_OP;
-        stream.flags |= stream_flag::GRPC;
+        stream.method = GRPC_CALL;
         if is_first {
             // No message came before; the client's may have.
             stream.response_prefix = 0;
@@ -158,13 +172,19 @@ fn begin_stream<S: Spill>(
     half.latest = id;
     half.gap = 0;
     conversation.request.head_flags = 0;
-    let grpc = half.block.values[field::CONTENT_TYPE as usize] == GRPC_TYPE;
+    conversation.request.message_start = half.block.offset;
+    let said = half.told();
+    let grpc = said[field::CONTENT_TYPE as usize] == GRPC_TYPE;
     let path = if grpc {
-        half.block.exacts[field::PATH as usize]
+        said[EXACT]
     } else {
-        half.block.values[field::PATH as usize]
+        said[field::PATH as usize]
     };
-    let method = half.block.values[field::METHOD as usize];
+    let method = if grpc {
+        GRPC_CALL
+    } else {
+        said[field::METHOD as usize] as u8
+    };
     let (offset, started_ns) = (half.block.offset, half.block.time_ns);
     let op = if path == 0 || path == UNREAD {
         UNSEEN_OP
@@ -179,15 +199,14 @@ fn begin_stream<S: Spill>(
     let free = slot.id == 0;
     if free {
         slot.op = op;
-        slot.offset = offset;
+        slot.offset_low = offset as u32;
         slot.started_ns = started_ns;
         slot.responded = 0;
         slot.bytes_low = [0, bytes as u32];
-        slot.bytes_high = [0, (bytes >> 32) as u16];
+        slot.bytes_high = [0, (bytes >> 32) as u8];
         slot.status = 0;
         slot.grpc_status = 0;
-        slot.method = method as u8;
-        slot.flags = grpc as u8 * stream_flag::GRPC;
+        slot.method = method;
         slot.request_prefix = prefix;
         slot.response_prefix = prefix;
         slot.queue = 0;
@@ -198,19 +217,17 @@ fn begin_stream<S: Spill>(
         http2.spilt += 1;
         spill.insert(&Stream {
             op,
-            offset,
+            offset_low: offset as u32,
             started_ns,
             responded: 0,
             bytes_low: [0, bytes as u32],
-            bytes_high: [0, (bytes >> 32) as u16],
+            bytes_high: [0, (bytes >> 32) as u8],
             id,
             status: 0,
             grpc_status: 0,
-            method: method as u8,
-            flags: grpc as u8 * stream_flag::GRPC,
+            method,
             request_prefix: prefix,
             response_prefix: prefix,
-            _pad: [0; 1],
             queue: 0,
             request: Messages { left: 0, count: 0 },
             response: Messages { left: 0, count: 0 },
@@ -265,21 +282,24 @@ pub(super) fn end_stream<S: Spill>(
         http2.spilt -= 1;
         spill.remove(id);
     }
-    let grpc = stream.flags & stream_flag::GRPC != 0;
-    let (mut asked, mut answered) = (MESSAGES_UNKNOWN, MESSAGES_UNKNOWN);
+    let grpc = stream.is_grpc();
+    let half = http2.half_mut(is_request);
+    half.finished.request_messages = MESSAGES_UNKNOWN;
+    half.finished.response_messages = MESSAGES_UNKNOWN;
     if grpc {
-        asked = messages::told(conversation, http2, &stream, true, is_request);
-        answered = messages::told(conversation, http2, &stream, false, is_request);
+        let asked = messages::told(conversation, http2, &stream, true, is_request);
+        let answered = messages::told(conversation, http2, &stream, false, is_request);
+        let asked = conversation.forget(is_request, asked as usize) as u32;
+        let answered = conversation.forget(is_request, answered as usize) as u32;
+        let half = http2.half_mut(is_request);
+        half.finished.request_messages = asked;
+        half.finished.response_messages = answered;
     }
-    let asked = conversation.forget(is_request, asked as usize) as u32;
-    let answered = conversation.forget(is_request, answered as usize) as u32;
     let half = http2.half_mut(is_request);
     let finished = &mut half.finished;
-    finished.request_messages = asked;
-    finished.response_messages = answered;
     finished.ordinal = 0;
     finished.op = stream.op;
-    finished.offset = stream.offset;
+    finished.seq = stream.offset_low;
     finished.started_ns = stream.started_ns;
     finished.queue_ns = stream.queue_ns();
     finished.responded_ns = stream.responded_ns();

@@ -10,7 +10,7 @@ use super::{Half, Http2, Spill, Stream, exchange::find, place};
 use crate::framing::{
     conversation::{Conversation, MESSAGES_UNKNOWN, Step, more, step},
     stream::{Direction, phase},
-    window::Window,
+    window::{Window, sign},
 };
 
 /// Bytes before each message.
@@ -192,14 +192,13 @@ fn read(direction: &mut Direction, way: Way<'_>, frame_left: u32, torn: bool) ->
 /// The lesser one of two numbers below 2^63, without a branch.
 #[inline(always)]
 fn least(a: u64, b: u64) -> u64 {
-    let is_less = (a.wrapping_sub(b) as i64 >> 63) as u64;
-    b ^ ((a ^ b) & is_less)
+    b ^ ((a ^ b) & sign(a.wrapping_sub(b)))
 }
 
 /// 1 if a number below 2^63 is not 0, without a branch.
 #[inline(always)]
-fn is_some(number: u64) -> u64 {
-    0_u64.wrapping_sub(number) >> 63
+pub(super) fn is_some(number: u64) -> u64 {
+    sign(0_u64.wrapping_sub(number)) & 1
 }
 
 /// Counts one more, or none. At the greatest number, which stands for none, it stays.

@@ -22,6 +22,7 @@ mod data;
 mod exchange;
 mod frame;
 mod goaway;
+mod head;
 mod huffman;
 mod messages;
 mod reads;
@@ -36,9 +37,10 @@ use bytemuck::{Pod, Zeroable};
 pub use block::fields;
 pub use frame::{FRAME_HEADER_BYTES, flag, kind};
 pub(in crate::framing) use frame::{preface_evidence, resumes, server_evidence};
+pub use head::compare;
 pub use messages::{Messages, messages};
 pub use repeat::Repeat;
-pub use stream::{Spill, Stream, StreamKey, stream_flag};
+pub use stream::{GRPC_CALL, Spill, Stream, StreamKey};
 pub use table::{ENTRIES, Field, Table, field};
 pub use value::{MAX_SYMBOLS, TEXT_WORDS, value};
 pub use walk::advance;
@@ -69,20 +71,31 @@ pub mod outcome {
     pub const GRPC_MAX: u16 = GRPC + 99;
 }
 
-/// What the fields of the block under way tell, by [`field`].
+/// What the fields of a block tell: [`Field::value`] by [`field`]; 0 = not met. A field that does not
+/// matter has no value: in its place stands [`Field::exact`] of the path.
+///
+/// [`Field::value`]: table::Field::value
+/// [`Field::exact`]: table::Field::exact
+pub type Said = [u64; 8];
+
+/// Place of the path's hash in [`Said`].
+const EXACT: usize = field::OTHER as usize;
+
+/// The header block under way. What begins as 0 does not lie side by side: the compiler would make a
+/// call of it, see [`super::window::blank`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Block {
-    /// [`Field::value`]; 0 = not met.
-    pub values: [u64; 8],
-    /// [`Field::exact`].
-    pub exacts: [u64; 8],
-    /// Stream offset of its first frame.
-    pub offset: u64,
     /// Its frames with their headers, bytes.
     pub bytes: u64,
+    /// Stream offset of its first frame.
+    pub offset: u64,
+    /// 1 = it refers to entries of the table that were added before.
+    pub refers: u64,
     /// Monotonic time of its first frame, ns.
     pub time_ns: u64,
+    /// Which of [`Half::said`] is what it tells.
+    pub told: u64,
 }
 
 /// A field of which the value waits to be read, by window positions.
@@ -144,15 +157,24 @@ pub struct Half {
     pub data: u8,
     /// See [`Waiting`].
     pub waiting: Waiting,
+    /// What blocks tell: the one under way as far as it was read, then each of [`Half::repeats`];
+    /// the last one is nobody's, so that an index can be masked.
+    pub said: [Said; 4],
+    /// Blocks that may come again: those that do not end their stream, and those that do.
+    pub repeats: [Repeat; 2],
+    /// Explicit padding, to whole cache lines.
+    pub _pad_of_repeats: [u64; 4],
     /// See [`Block`].
     pub block: Block,
+    /// See [`Table`].
+    pub table: Table,
+    /// Explicit padding, to whole cache lines.
+    pub _pad_of_table: u64,
     /// The exchange that this direction has completed last. Both directions complete some, at the
     /// same time on two CPUs: so it is not [`Conversation::finished`].
     pub finished: Finished,
-    /// Blocks that may come again: those that do not end their stream, and those that do.
-    pub repeats: [Repeat; 2],
-    /// See [`Table`].
-    pub table: Table,
+    /// Explicit padding, to whole cache lines.
+    pub _pad_of_half: [u64; 5],
 }
 
 /// Value of the `HTTP2` socket storage: what only connections of HTTP/2 need.
@@ -162,20 +184,6 @@ pub struct Half {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Http2 {
-    /// Client to server.
-    pub request: Half,
-    /// The path of the client's block under way, if it came as text.
-    pub path: [u64; TEXT_WORDS],
-    /// Operation key that the path belongs to, once its block is complete.
-    pub path_op: u64,
-    /// Its length, bytes; 0 = it was no text, or could not be read.
-    pub path_len: u32,
-    /// Explicit padding.
-    pub _pad: u32,
-    /// Open streams, each in the slot of its number.
-    pub streams: [Stream; SLOTS],
-    /// Where a value is decoded.
-    pub text: [u64; TEXT_WORDS],
     /// Requests that HTTP/1 had answered on the connection before its upgrade.
     pub before: u64,
     /// Exchanges that the client has ended.
@@ -187,7 +195,25 @@ pub struct Http2 {
     /// Stream from which on those are still to be ended.
     pub refusing: u32,
     /// Explicit padding.
-    pub _pad_behind: u32,
+    pub _pad_of_both: u32,
+    /// Explicit padding: what the kernel keeps before a socket's storage belongs to its first line.
+    pub _pad_of_line: [u64; 3],
+    /// Client to server.
+    pub request: Half,
+    /// The path of the client's block under way, if it came as text.
+    pub path: [u64; TEXT_WORDS],
+    /// Operation key that the path belongs to, once its block is complete.
+    pub path_op: u64,
+    /// Its length, bytes; 0 = it was no text, or could not be read.
+    pub path_len: u32,
+    /// Explicit padding.
+    pub _pad: u32,
+    /// Explicit padding, to whole cache lines.
+    pub _pad_of_client: [u64; 6],
+    /// Open streams, each in the slot of its number.
+    pub streams: [Stream; SLOTS],
+    /// Where a value is decoded.
+    pub text: [u64; TEXT_WORDS],
     /// Server to client.
     pub response: Half,
     /// Exchanges that the server has ended.
@@ -197,6 +223,18 @@ pub struct Http2 {
     /// Explicit padding.
     pub _pad_of_reads: u32,
 }
+
+const _: () = {
+    use core::mem::offset_of;
+    // With the word that the kernel keeps before a socket's storage, each begins a line.
+    assert!((offset_of!(Http2, request) + 8).is_multiple_of(64));
+    assert!((offset_of!(Http2, response) + 8).is_multiple_of(64));
+    assert!((offset_of!(Http2, streams) + 8).is_multiple_of(64));
+    assert!(offset_of!(Half, said).is_multiple_of(64));
+    assert!(offset_of!(Half, block).is_multiple_of(64));
+    assert!(offset_of!(Half, finished).is_multiple_of(64));
+    assert!(size_of::<Half>().is_multiple_of(64));
+};
 
 impl Http2 {
     #[inline(always)]
@@ -249,6 +287,7 @@ pub fn walk<S: Spill, L: Load>(
     let mut code = advance(conversation, http2, spill, is_request, bytes);
     loop {
         code = match code {
+            step::COMPARE => compare(conversation, http2, is_request),
             step::FIELDS => fields(conversation, http2, spill, is_request),
             step::VALUE => value(conversation, http2, is_request),
             step::MESSAGES => messages(conversation, http2, spill, is_request),

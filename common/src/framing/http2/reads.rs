@@ -17,16 +17,18 @@ impl Http2 {
     pub fn was_read(&mut self, from: u64, to: u64, time_ns: u64) {
         let latest = self.request.latest;
         let oldest = latest.saturating_sub(2 * (READ_AT_ONCE - 1));
+        let len = to.wrapping_sub(from) as i32;
         // Numbers of streams are odd.
         let mut id = self.unread.max(oldest) | 1;
         let mut i = 0;
         while i < READ_AT_ONCE && id <= latest {
             let stream = self.slot_mut(id);
             if stream.id == id {
-                if stream.offset >= to {
+                let at = stream.offset_low.wrapping_sub(from as u32);
+                if at as i32 >= len {
                     break;
                 }
-                if stream.offset >= from {
+                if at as i32 >= 0 {
                     stream.note_read(time_ns);
                 }
             }

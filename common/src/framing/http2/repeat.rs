@@ -1,44 +1,64 @@
 //! Blocks that say again what one before them said.
 //!
-//! Calls of one client differ little: most blocks are a few indices, the same ones every time. A
-//! block that neither changes the table nor brings a path as text means the same as often as it
-//! comes, so it is enough to compare its bytes.
+//! Calls of one client differ little: most blocks are a few indices, the same ones every time. Servers
+//! say the same day, type and length, some of them as entries for the table that they never refer to.
+//!
+//! What a block means depends on the table only if it refers to it. So it is enough to compare the
+//! bytes of a block that brings no path as text, and
+//! - either refers to the table as it was and adds nothing to it,
+//! - or refers to nothing: then what it adds, it adds again.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Half, flag, table::field};
+use super::{
+    Half, Said, flag,
+    messages::is_some,
+    table::{ENTRIES, field},
+};
 use crate::framing::window::Window;
 
-/// Words of a block that is remembered.
-const WORDS: usize = 4;
+/// Longest block that is remembered, bytes: one with a date, a type, a length and the like.
+const MAX_BYTES: usize = 127;
 
-/// A block that may come again.
+/// Entries that a block adds at most, if it refers to none.
+const ADDS: usize = 8;
+
+/// Whole words of the longest block.
+const WORDS: usize = MAX_BYTES / 8;
+
+/// Words of a block that is compared at once, without a part of a step for it.
+const SHORT_WORDS: usize = 4;
+
+/// A block that may come again; what it tells is in [`Half::said`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Repeat {
-    /// Its bytes; those behind its length are 0.
-    words: [u64; WORDS],
-    /// Entries of the table when it came: with any other number it means something else.
+    /// Entries of the table when it came.
     inserted: u64,
     /// Its length, bytes; 0 = none is remembered.
-    len: u64,
+    len: u16,
+    /// Entries that it added.
+    adds: u16,
+    /// [`super::Block::refers`].
+    refers: u16,
     /// 0 = what it means is known.
-    unfit: u64,
-    /// [`super::Block::values`] behind it.
-    values: [u64; 8],
-    /// [`super::Block::exacts`] of its path.
-    exact: u64,
+    unfit: u16,
+    /// Its whole words, those behind them being another block's; of a short one all bytes, and behind
+    /// them 0.
+    words: [u64; WORDS],
+    /// The last eight bytes of a long one.
+    tail: u64,
 }
 
-/// The bits of its words that belong to a block, by its length: as a table, because each
+/// The bits of its words that belong to a short block, by its length: as a table, because each
 /// comparison would be a branch, and all of them together too many paths for the verifier.
-static MASKS: [[u64; WORDS]; 64] = masks();
+static MASKS: [[u64; SHORT_WORDS]; 64] = masks();
 
-const fn masks() -> [[u64; WORDS]; 64] {
-    let mut table = [[0; WORDS]; 64];
+const fn masks() -> [[u64; SHORT_WORDS]; 64] {
+    let mut table = [[0; SHORT_WORDS]; 64];
     let mut at = 0;
-    while at < 64 * WORDS * 8 {
-        let (len, byte) = (at / (WORDS * 8), at % (WORDS * 8));
+    while at < 64 * SHORT_WORDS * 8 {
+        let (len, byte) = (at / (SHORT_WORDS * 8), at % (SHORT_WORDS * 8));
         if byte < len {
             table[len][byte / 8] |= 0xff << (byte % 8 * 8);
         }
@@ -54,38 +74,120 @@ fn slot_of(half: &Half) -> usize {
     (half.flags & flag::END_STREAM) as usize
 }
 
-/// True if the whole block at a window position was read before: then what it means is in
-/// [`Half::block`]. If not, it is remembered until [`was_read`].
+impl Half {
+    /// What the block that is complete tells.
+    #[inline(always)]
+    #[expect(
+        unsafe_code,
+        reason = "the verifier would follow each number that was compared before"
+    )]
+    pub(super) fn told(&self) -> &Said {
+        // SAFETY: a live, aligned field of ours.
+        let told = unsafe { core::ptr::read_volatile(&raw const self.block.told) };
+        &self.said[told as usize & 3]
+    }
+}
+
+/// True for blocks that [`repeats_short`] compares.
 #[inline(always)]
-pub(super) fn repeats(window: &mut Window, half: &mut Half, at: usize, len: u32) -> bool {
-    let repeat = &mut half.repeats[slot_of(half)];
+pub(super) fn is_short(len: u32) -> bool {
+    len.wrapping_sub(1) < SHORT_WORDS as u32 * 8
+}
+
+/// True for blocks that [`repeats_long`] compares.
+#[inline(always)]
+pub(super) fn is_long(len: u32) -> bool {
+    const FIRST: u32 = SHORT_WORDS as u32 * 8 + 1;
+    len.wrapping_sub(FIRST) <= MAX_BYTES as u32 - FIRST
+}
+
+/// True if the whole short block at a window position was read before. If not, it is remembered until
+/// [`was_read`].
+#[inline(always)]
+pub(super) fn repeats_short(window: &mut Window, half: &mut Half, at: usize, len: u32) -> bool {
+    let slot = slot_of(half);
     let inserted = half.table.inserted;
+    let repeat = &mut half.repeats[slot];
     let mask = &MASKS[len as usize & 63];
-    let mut differs = (repeat.len ^ len as u64) | (repeat.inserted ^ inserted);
+    let mut differs = (repeat.len as u32 ^ len) as u64 | is_void(repeat, inserted);
+    // Adding again is for those that are compared apart.
+    differs |= (repeat.unfit | repeat.adds) as u64;
     let mut i = 0;
-    while i < WORDS {
+    while i < SHORT_WORDS {
         let word = window.u64_at(at.wrapping_add(i * 8)) & mask[i];
         differs |= repeat.words[i] ^ word;
         repeat.words[i] = word;
         i += 1;
     }
-    let differs = window.forget((differs | repeat.unfit) as usize);
-    if differs != 0 {
-        repeat.len = len as u64;
-        repeat.inserted = inserted;
-        repeat.unfit = 1;
+    if window.forget(differs as usize) != 0 {
+        remember(repeat, inserted, len);
         return false;
     }
-    let mut i = 0;
-    while i < 8 {
-        half.block.values[i] = repeat.values[i];
-        i += 1;
-    }
-    half.block.exacts[field::PATH as usize] = repeat.exact;
+    repeat.inserted = inserted;
+    half.block.told = 1 + slot as u64;
     true
 }
 
-/// The block under way cannot be compared: it is long, or not all at hand.
+/// The same of a long one.
+#[inline(always)]
+pub(super) fn repeats_long(window: &mut Window, half: &mut Half, at: usize, len: u32) -> bool {
+    let slot = slot_of(half);
+    let inserted = half.table.inserted;
+    let repeat = &mut half.repeats[slot];
+    const { assert!((MAX_BYTES + 1).is_power_of_two()) };
+    let len_bytes = len as usize & MAX_BYTES;
+    let tail = window.u64_at(at.wrapping_add(len_bytes).wrapping_sub(8));
+    let mut differs = (repeat.len as u32 ^ len) as u64 | repeat.tail ^ tail;
+    differs |= is_void(repeat, inserted) | repeat.unfit as u64;
+    repeat.tail = tail;
+    let mut i = 0;
+    while i < WORDS {
+        if i * 8 + 8 > len_bytes {
+            break;
+        }
+        let word = window.u64_at(at.wrapping_add(i * 8));
+        differs |= repeat.words[i] ^ word;
+        repeat.words[i] = word;
+        i += 1;
+    }
+    if window.forget(differs as usize) != 0 {
+        remember(repeat, inserted, len);
+        return false;
+    }
+    let (before, adds) = (repeat.inserted, repeat.adds as usize);
+    repeat.inserted = inserted;
+    half.block.told = 1 + slot as u64;
+    let mut i = 0;
+    while i < ADDS {
+        if i >= adds {
+            break;
+        }
+        half.table.insert_again(before.wrapping_add(i as u64));
+        i += 1;
+    }
+    true
+}
+
+/// A block is to be read, and then to be compared with the next one.
+#[inline(always)]
+fn remember(repeat: &mut Repeat, inserted: u64, len: u32) {
+    repeat.inserted = inserted;
+    repeat.len = len as u16;
+    repeat.unfit = 1;
+}
+
+/// Not 0 if what a remembered block means cannot be told any more, the table having so many entries
+/// now. Without a branch.
+#[inline(always)]
+fn is_void(repeat: &Repeat, inserted: u64) -> u64 {
+    let added_since = inserted.wrapping_sub(repeat.inserted);
+    let adds = repeat.adds as u64;
+    // What it adds again must still be there once it is added.
+    let are_gone = (ENTRIES as u64).wrapping_sub(added_since + adds) >> 63;
+    added_since & 0_u64.wrapping_sub(repeat.refers as u64) | are_gone & is_some(adds)
+}
+
+/// The block under way cannot be compared: it is too long, or not all at hand.
 #[inline(always)]
 pub(super) fn is_single(half: &mut Half) {
     let repeat = &mut half.repeats[slot_of(half)];
@@ -100,25 +202,26 @@ pub(super) fn forget(half: &mut Half) {
     half.repeats[1].unfit = 1;
 }
 
-/// A block was read to its end. With a path as text (`path_len`) it is not remembered: that must be
-/// told. One that was only compared stays as it is.
-///
-/// Without a branch: each would double the paths through all that follows.
+/// A block is complete. One that was read is compared with the next one, unless it has a path as text
+/// (`path_len`): that must be told.
 #[inline(always)]
 pub(super) fn was_read(half: &mut Half, path_len: u32) {
-    let repeat = &mut half.repeats[slot_of(half)];
-    let unseen = half.block.values[field::UNSEEN as usize];
-    repeat.unfit = (repeat.inserted ^ half.table.inserted) | unseen | path_len as u64;
+    if half.block.told != 0 {
+        return;
+    }
+    let slot = slot_of(half);
+    let unseen = half.said[0][field::UNSEEN as usize];
+    let (inserted, refers) = (half.table.inserted, half.block.refers);
+    let repeat = &mut half.repeats[slot];
+    let adds = inserted.wrapping_sub(repeat.inserted);
+    let are_many = (ADDS as u64).wrapping_sub(adds) >> 63;
+    let unfit = unseen | path_len as u64 | are_many;
+    repeat.unfit = is_some(unfit) as u16;
+    repeat.adds = adds as u16;
+    repeat.refers = refers as u16;
     let mut i = 0;
     while i < 8 {
-        repeat.values[i] = half.block.values[i];
+        half.said[1 + slot][i] = half.said[0][i];
         i += 1;
     }
-    repeat.exact = half.block.exacts[field::PATH as usize];
-}
-
-/// True for blocks that are short enough.
-#[inline(always)]
-pub(super) fn is_short(len: u32) -> bool {
-    len.wrapping_sub(1) < WORDS as u32 * 8
 }

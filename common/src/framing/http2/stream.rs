@@ -16,67 +16,68 @@ pub struct StreamKey {
     pub _pad: u32,
 }
 
-/// Bits of [`Stream::flags`].
-pub mod stream_flag {
-    /// Its content is gRPC.
-    pub const GRPC: u8 = 1;
-}
+/// [`Stream::method`] of a call of gRPC.
+pub const GRPC_CALL: u8 = u8::MAX;
 
 /// A request that waits for the end of its response.
 ///
-/// A connection holds many of them in a socket's small storage: times beside the first one are kept
-/// in fewer bits, see [`Stream::responded_ns`] and [`Stream::queue_ns`], as are sizes.
+/// It is one cache line, which goes from the processor that reads requests to the one that reads
+/// responses. So times beside the first one are kept in fewer bits, see [`Stream::responded_ns`] and
+/// [`Stream::queue_ns`], as are offset and sizes. What begins as 0 does not lie side by side: the
+/// compiler would make a call of it, see [`super::super::window::blank`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Stream {
     /// Operation key.
     pub op: u64,
-    /// Offset of its first frame in the client's byte stream.
-    pub offset: u64,
-    /// Monotonic time of that frame, ns.
+    /// The client's messages, of gRPC.
+    pub request: Messages,
+    /// Monotonic time of its first frame, ns.
     pub started_ns: u64,
+    /// The server's messages, of gRPC.
+    pub response: Messages,
+    /// Lower half of its first frame's offset in the client's byte stream.
+    pub offset_low: u32,
     /// Low words of [`Stream::bytes`]: the server's, the client's.
     pub bytes_low: [u32; 2],
-    /// Their high words.
-    pub bytes_high: [u16; 2],
     /// See [`Stream::responded_ns`]; 0 = not yet.
     pub responded: u32,
     /// Stream identifier; 0 = an empty slot.
     pub id: u32,
+    /// See [`Stream::queue_ns`]; 0 = not known.
+    pub queue: u32,
     /// HTTP status; 0 = not told yet.
     pub status: u16,
     /// `grpc-status` plus one; 0 = not told yet.
     pub grpc_status: u8,
-    /// One of [`crate::framing::http1::method`].
+    /// One of [`crate::framing::http1::method`], or [`GRPC_CALL`].
     pub method: u8,
-    /// Bits of [`stream_flag`].
-    pub flags: u8,
+    /// What does not fit into `bytes_low`.
+    pub bytes_high: [u8; 2],
     /// Bytes that were read of the prefix under way in `request`, at most 4; 255 = the client's
     /// messages are not counted.
     pub request_prefix: u8,
     /// The same in `response`.
     pub response_prefix: u8,
-    /// Explicit padding.
-    pub _pad: [u8; 1],
-    /// See [`Stream::queue_ns`]; 0 = not known.
-    pub queue: u32,
-    /// The client's messages, of gRPC.
-    pub request: Messages,
-    /// The server's.
-    pub response: Messages,
 }
 
-const _: () = assert!(size_of::<Stream>() == 72);
+const _: () = assert!(size_of::<Stream>() == 64);
 
 /// [`Stream::responded`] counts in units of 2 to the power of this, ns.
 const UNIT_SHIFT: u32 = 8;
 
 impl Stream {
-    /// Frames of a side on this stream with their headers, bytes; up to 2^48.
+    /// Frames of a side on this stream with their headers, bytes; up to 2^40.
     #[inline(always)]
     pub fn bytes(&self, is_request: bool) -> u64 {
         let side = is_request as usize;
         (self.bytes_high[side] as u64) << 32 | self.bytes_low[side] as u64
+    }
+
+    /// True if it is a call of gRPC, as far as is known.
+    #[inline(always)]
+    pub(super) fn is_grpc(&self) -> bool {
+        self.method == GRPC_CALL
     }
 
     /// Counts a frame of a side.
@@ -85,7 +86,7 @@ impl Stream {
         let side = is_request as usize;
         let bytes = self.bytes(is_request) + bytes;
         self.bytes_low[side] = bytes as u32;
-        self.bytes_high[side] = (bytes >> 32) as u16;
+        self.bytes_high[side] = (bytes >> 32) as u8;
     }
 
     /// Notes a frame of the server; the first one's time counts.

@@ -15,7 +15,13 @@ pub const ENTRIES: usize = 128;
 /// First index of the dynamic table.
 const FIRST_DYNAMIC: u32 = 62;
 
-/// What a field tells. Crosses as `u8`; an index into [`super::Block::values`].
+/// 1 if an index refers to the dynamic table, 0 if to the static one. Without a branch.
+#[inline(always)]
+pub(super) fn is_added(index: u32) -> u64 {
+    ((FIRST_DYNAMIC as u64 - 1).wrapping_sub(index as u64)) >> 63
+}
+
+/// What a field tells. Crosses as `u8`; an index into [`super::Said`].
 pub mod field {
     /// Nothing that matters.
     pub const OTHER: u8 = 0;
@@ -75,9 +81,21 @@ impl Table {
         self.values[slot] = entry.value;
         self.exacts[slot] = entry.exact;
         self.inserted = self.inserted.wrapping_add(1);
-        if self.known < ENTRIES as u64 {
-            self.known += 1;
-        }
+        // One more, up to all; without a branch.
+        const { assert!(ENTRIES == 1 << 7) };
+        self.known += self.known >> 7 ^ 1;
+    }
+
+    /// Adds an entry that means the same as the one with this number, counted from 0 and still known.
+    #[inline(always)]
+    pub(super) fn insert_again(&mut self, number: u64) {
+        let slot = number as usize & (ENTRIES - 1);
+        let entry = Field {
+            kind: self.kinds[slot],
+            value: self.values[slot],
+            exact: self.exacts[slot],
+        };
+        self.insert(&entry);
     }
 
     /// What was inserted so far is unknown from here on.

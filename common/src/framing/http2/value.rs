@@ -40,6 +40,12 @@ pub fn value(conversation: &mut Conversation, http2: &mut Http2, is_request: boo
             exact: 0,
         }
     };
+    // The ways that led here are of no matter to the verifier.
+    let entry = Field {
+        kind: entry.kind,
+        value: direction.window.forget(entry.value as usize) as u64,
+        exact: direction.window.forget(entry.exact as usize) as u64,
+    };
     let half = http2.half_mut(is_request);
     add(half, &entry, waiting.insert);
     half.waiting.kind = field::OTHER;
@@ -64,8 +70,8 @@ fn keep_path(http2: &mut Http2, len: usize) {
 struct Text {
     /// Symbols that are there.
     len: usize,
-    /// False if there are more, or one that is not told here.
-    whole: bool,
+    /// 0 if there are more, or one that is not told here.
+    whole: usize,
 }
 
 /// Decodes a value. In loops of its own, as all that follows: the verifier explores every path
@@ -93,9 +99,10 @@ fn decode(window: &mut Window, waiting: &Waiting, text: &mut [u64; TEXT_WORDS]) 
     }
     // The last code is filled up with ones.
     let left = bits.wrapping_sub(bit);
+    let whole = left == 0 || huffman && left < 8;
     Text {
         len: window.forget(i),
-        whole: left == 0 || huffman && left < 8,
+        whole: window.forget(whole as usize),
     }
 }
 
@@ -119,7 +126,7 @@ fn path(window: &mut Window, text: &[u64; TEXT_WORDS], facts: &Text) -> Field {
         i += 1;
     }
     let len = window.forget(i);
-    let whole = facts.whole || window.forget(ended) != 0;
+    let whole = window.forget(facts.whole | ended);
     let mut hasher = Hasher::new();
     let mut i = 0;
     while i < MAX_TARGET_BYTES {
@@ -131,6 +138,7 @@ fn path(window: &mut Window, text: &[u64; TEXT_WORDS], facts: &Text) -> Field {
         i += 1;
     }
     let op = hasher.finish(len > MAX_TARGET_BYTES);
+    let whole = whole != 0;
     let is_read = whole || len > MAX_TARGET_BYTES;
     Field {
         kind: field::PATH,

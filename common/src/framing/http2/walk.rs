@@ -1,29 +1,31 @@
 //! The walk over frames: one step reads one frame header, or ends a block or a stream.
 
 use super::{
-    Half, Http2, Spill,
+    Http2, Spill,
     block::spoil,
     data::data,
     exchange::{end_block, end_stream, ended},
     flag,
     frame::{self, FRAME_HEADER_BYTES, Header, PREFACE_BYTES, begins_connection},
-    goaway, kind,
+    goaway,
+    head::block,
+    kind,
     messages::data_flag,
-    outcome, place, repeat,
+    outcome, place,
 };
 use crate::{
     counter::Loss,
     flow::protocol,
     framing::{
         conversation::{Conversation, Step, lost, more, step},
-        stream::{Direction, head_flag, phase},
-        window::{CARRY_BYTES, DATA_BYTES, Load, Window, blank},
+        stream::{head_flag, phase},
+        window::{CARRY_BYTES, DATA_BYTES, Load, Window},
     },
 };
 
 /// Most bytes that stand before a header block's fragment: frame header, padding length,
 /// priority, promised stream.
-const MAX_PREFIX_BYTES: usize = FRAME_HEADER_BYTES + 1 + 5 + 4;
+pub(super) const MAX_PREFIX_BYTES: usize = FRAME_HEADER_BYTES + 1 + 5 + 4;
 
 /// The part of a step that comes first: ends what has ended, reads a frame header, or loads more
 /// of a header block.
@@ -253,13 +255,13 @@ fn read_frame<S: Spill>(
 }
 
 #[inline(always)]
-fn end_of(start: u64, header: &Header) -> u64 {
+pub(super) fn end_of(start: u64, header: &Header) -> u64 {
     start.wrapping_add(FRAME_HEADER_BYTES as u64 + header.len as u64)
 }
 
 /// Bytes of the payload that must be at hand to read the frame.
 #[inline(always)]
-fn prefix_bytes(header: &Header) -> usize {
+pub(super) fn prefix_bytes(header: &Header) -> usize {
     let padded = (header.flags & flag::PADDED != 0) as usize;
     match header.kind {
         kind::DATA => padded,
@@ -273,98 +275,11 @@ fn prefix_bytes(header: &Header) -> usize {
 
 /// Bytes of padding behind a frame whose type may have some.
 #[inline(always)]
-fn padding_of(header: &Header, window: &Window, from: usize) -> u32 {
+pub(super) fn padding_of(header: &Header, window: &Window, from: usize) -> u32 {
     if header.flags & flag::PADDED == 0 {
         return 0;
     }
     window.byte(from.wrapping_add(FRAME_HEADER_BYTES)) as u32
-}
-
-/// A header block begins or goes on.
-#[inline(always)]
-fn block(
-    conversation: &mut Conversation,
-    http2: &mut Http2,
-    is_request: bool,
-    header: &Header,
-    from: usize,
-) -> Step {
-    const { assert!(MAX_PREFIX_BYTES <= CARRY_BYTES) };
-    let continues = header.kind == kind::CONTINUATION;
-    let skipped = prefix_bytes(header) as u32;
-    let direction = conversation.direction_mut(is_request);
-    let padding = if continues {
-        0
-    } else {
-        padding_of(header, &direction.window, from)
-    };
-    let start = direction.next;
-    let half = http2.half_mut(is_request);
-    let open = half.flags & flag::END_HEADERS == 0 && half.block.bytes != 0;
-    let fits = if continues {
-        open && half.stream == header.stream
-    } else {
-        !open
-    };
-    if header.len < skipped + padding || !fits {
-        return not_a_frame(conversation, http2, is_request);
-    }
-    half.stream = header.stream;
-    half.padding = padding as u8;
-    half.fragment_left = header.len - skipped - padding;
-    half.place = place::FRAGMENT;
-    if continues {
-        half.flags |= header.flags & flag::END_HEADERS;
-    } else {
-        half.flags = header.flags & (flag::END_HEADERS | flag::END_STREAM);
-        half.promise = (header.kind == kind::PUSH_PROMISE) as u8;
-        begin_block(half, start, direction.segment.time_ns);
-        if is_request {
-            http2.path_len = 0;
-        }
-    }
-    let half = http2.half_mut(is_request);
-    half.block.bytes += FRAME_HEADER_BYTES as u64 + header.len as u64;
-    let prefix = FRAME_HEADER_BYTES as u32 + skipped;
-    let direction = conversation.direction_mut(is_request);
-    direction.next = start.wrapping_add(prefix as u64);
-    direction.scan_from = direction.scan_from.wrapping_add(prefix);
-    let known = is_known(direction, half, header);
-    if direction.window.forget(known as usize) != 0 {
-        direction.next = end_of(start, header);
-        half.fragment_left = 0;
-        half.place = place::BLOCK_END;
-        return step::MORE;
-    }
-    if direction.scan_from < direction.scan_to || half.fragment_left == 0 {
-        return step::FIELDS;
-    }
-    more(direction)
-}
-
-/// True if the block that lies before the reader was read before, to the letter.
-#[inline(always)]
-fn is_known(direction: &mut Direction, half: &mut Half, header: &Header) -> bool {
-    let (from, len) = (direction.scan_from, half.fragment_left);
-    let loaded = direction.scan_to.wrapping_sub(from);
-    let whole = header.kind != kind::CONTINUATION && header.flags & flag::END_HEADERS != 0;
-    let can_be = whole & repeat::is_short(len) & (len <= loaded);
-    if direction.window.forget(can_be as usize) == 0 {
-        repeat::is_single(half);
-        return false;
-    }
-    repeat::repeats(&mut direction.window, half, from as usize, len)
-}
-
-#[inline(always)]
-fn begin_block(half: &mut Half, offset: u64, time_ns: u64) {
-    blank(&mut half.block.values);
-    blank(&mut half.block.exacts);
-    half.block.offset = offset;
-    half.block.time_ns = time_ns;
-    half.block.bytes = 0;
-    half.spoilt = 0;
-    half.skip = 0;
 }
 
 #[inline(always)]
@@ -409,7 +324,11 @@ fn cut(
 
 /// Bytes that are no frame: on a connection without any request the guess was wrong.
 #[inline(always)]
-fn not_a_frame(conversation: &mut Conversation, http2: &mut Http2, is_request: bool) -> Step {
+pub(super) fn not_a_frame(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    is_request: bool,
+) -> Step {
     if conversation.asked == 0 {
         conversation.turn_opaque(protocol::TCP);
         return step::DONE;

@@ -240,7 +240,7 @@ impl Run {
         // Streams of HTTP/2 end in any order; each begins at its own place.
         let (streams, others): (Vec<&Finished>, Vec<&Finished>) =
             self.finished.iter().partition(|f| f.protocol != 0);
-        let offsets: HashSet<u64> = streams.iter().map(|finished| finished.offset).collect();
+        let offsets: HashSet<u32> = streams.iter().map(|finished| finished.seq).collect();
         assert_eq!(offsets.len(), streams.len(), "answered twice");
         let ordinals = others.iter().map(|finished| finished.ordinal);
         assert!(ordinals.is_sorted_by(|a, b| a < b), "answered twice");
@@ -250,16 +250,18 @@ impl Run {
 
 /// What must not depend on how a stream was cut. What a header block of HTTP/2 says may: a field
 /// that is longer than what is carried over a cut is passed over.
-fn facts(finished: &Finished) -> (u64, u64, u64, u64, u64, u16, u8, u8, u32, u32) {
+fn facts(finished: &Finished) -> (u64, u64, u32, u64, u64, u16, u8, u8, u32, u32) {
     let mut f = *finished;
     if f.protocol != 0 {
         (f.op, f.status, f.method) = (0, 0, 0);
         (f.request_messages, f.response_messages) = (0, 0);
+    } else {
+        f.seq = 0;
     }
     (
         f.ordinal,
         f.op,
-        f.offset,
+        f.seq,
         f.request_bytes,
         f.response_bytes,
         f.status,

@@ -145,7 +145,8 @@ pub struct ExchangeRecord {
     pub answer_skip: u8,
     /// First bytes of the request, in whole words; read it by [`ExchangeRecord::head`].
     pub head: [u8; HEAD_BYTES + 8],
-    /// First bytes of a failing answer, in whole words; read it by [`ExchangeRecord::answer`].
+    /// First bytes of a failing answer, in whole words; read it by [`ExchangeRecord::answer`]. Of
+    /// HTTP/2, whose answers are not kept, the request's `traceparent`.
     pub answer: [u8; ANSWER_BYTES + 8],
 }
 

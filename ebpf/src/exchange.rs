@@ -11,13 +11,14 @@ use weir_common::{
     framing::{
         conversation::{ANSWER_WORDS, Conversation, Finished, HEAD_WORDS},
         frames::outcome,
+        http2::trace::{TRACE_WORDS, Trace, TraceKey},
     },
 };
 
 use crate::{
     atomic,
     emit::{control, copy_addr, copy_words, header, lost_on, reserve, submit},
-    maps::{DRAWN, OPS, ZERO_OP},
+    maps::{DRAWN, OPS, TRACES, ZERO_OP},
 };
 
 /// Counts the exchange that was just completed, and tells it if the detail lane wants it.
@@ -369,7 +370,10 @@ fn tell(state: &ConnectionState, seen: &Seen<'_>, why: u8, probability: u32) -> 
         record.head_skip = state.conversation.head_skip() as u8;
     }
     copy_head(record, state);
-    copy_answer(record, state, finished);
+    match trace_of(state, finished) {
+        Some(trace) => copy_trace(record, trace),
+        None => copy_answer(record, state, finished),
+    }
     submit(entry);
     has_head
 }
@@ -402,6 +406,27 @@ fn copy_head(record: &mut ExchangeRecord, state: &ConnectionState) {
     let head = record.head.as_mut_ptr().cast::<[u64; HEAD_WORDS]>();
     // SAFETY: `head` is 8-aligned within the record (asserted) and holds HEAD_WORDS words.
     state.conversation.copy_head(unsafe { &mut *head });
+}
+
+/// The trace context of a request, where that does not stand in its head.
+#[inline(always)]
+fn trace_of(state: &ConnectionState, finished: &Finished) -> Option<&'static Trace> {
+    if finished.traced == 0 {
+        return None;
+    }
+    // SAFETY: the map's value is plain words.
+    unsafe { TRACES.get(TraceKey::new(state.cookie, finished.seq)) }
+}
+
+/// Puts a trace context where failing answers of other protocols begin.
+#[inline(always)]
+fn copy_trace(record: &mut ExchangeRecord, trace: &Trace) {
+    const { assert!(TRACE_WORDS == ANSWER_WORDS) };
+    record.answer_len = trace[TRACE_WORDS - 1] as u8;
+    record.answer_skip = 0;
+    let answer = record.answer.as_mut_ptr().cast::<[u64; ANSWER_WORDS]>();
+    // SAFETY: as in `copy_answer`.
+    copy_words(trace, unsafe { &mut *answer });
 }
 
 /// Copies the beginning of a failing answer, by words.

@@ -13,7 +13,10 @@ use weir_common::{
     draw::Drawn,
     event::Control,
     flow::{Addr, AddressKey, EdgeKey, EdgeValue, MAX_EDGES, MAX_PORTS, PairKey, PairValue},
-    framing::http2::{Stream, StreamKey},
+    framing::http2::{
+        Stream, StreamKey,
+        trace::{Trace, TraceKey},
+    },
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
 };
@@ -108,6 +111,10 @@ pub static READERS: ProgramArray = ProgramArray::with_max_entries(32, 0);
 /// Open streams of HTTP/2 connections that have more than their record holds.
 #[map]
 pub static STREAMS: LruHashMap<StreamKey, Stream> = LruHashMap::with_max_entries(65_536, 0);
+
+/// Trace contexts of requests of HTTP/2.
+#[map]
+pub static TRACES: LruHashMap<TraceKey, Trace> = LruHashMap::with_max_entries(32_768, 0);
 
 /// Operation keys of HTTP/2 whose paths, and keys of GraphQL whose names were told to the agent.
 #[map]

@@ -114,6 +114,8 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Head and body.
     pub response_bytes: u64,
+    /// Trace that it belongs to.
+    pub trace_id: Option<String>,
     /// Messages of the client within the exchange.
     pub request_messages: Option<u32>,
     /// Messages of the server within the exchange, or events.

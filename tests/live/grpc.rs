@@ -96,6 +96,27 @@ fn every_kind_of_call_has_its_method_and_status() {
 }
 
 #[test]
+fn calls_belong_to_the_trace_that_their_client_names() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = GrpcPeer::start(Place::In(&host), SocketAddr::from(SERVER));
+    let tap = agent.tap();
+    must(&mut server.client(Place::In(&host), "traced"));
+    let exchanges = tap.take(server.address.port(), 6);
+    let number = |e: &Exchange| {
+        let id = e.trace_id.as_deref().expect("a trace id");
+        u128::from_str_radix(id, 16).expect("hexadecimal digits")
+    };
+    let numbers: Vec<u128> = exchanges.iter().map(number).collect();
+    assert_eq!(numbers[..4], [1, 1, 2, 3]);
+    assert!(numbers[4] > 1 << 64, "one of its own: {}", numbers[4]);
+    assert_eq!(numbers[5], 4);
+}
+
+#[test]
 fn a_hundred_streams_at_a_time_on_one_connection() {
     if !live() {
         return;

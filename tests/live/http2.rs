@@ -125,6 +125,25 @@ fn operations_statuses_and_sizes_of_nginx() {
 }
 
 #[test]
+fn a_trace_context_that_is_said_once_and_referred_to() {
+    if !live() {
+        return;
+    }
+    let host = Namespace::new();
+    let agent = Agent::with(all_details());
+    let server = Nghttpd::start(Place::In(&host), SocketAddr::from(SERVER), None);
+    let tap = agent.tap();
+    let id = "0af7651916cd43dd8448eb211c80319c";
+    let header = format!("--header=traceparent: 00-{id}-b7ad6b7169203331-01");
+    let url = format!("http://{}/index.html", server.address);
+    nghttp(&host, &[header, url.clone(), format!("{url}?again")]);
+    nghttp(&host, &[url]);
+    let exchanges = tap.take(server.address.port(), 3);
+    let traced = |e: &&Exchange| e.trace_id.as_deref() == Some(id);
+    assert_eq!(exchanges.iter().filter(traced).count(), 2);
+}
+
+#[test]
 fn requests_that_a_server_refuses_as_it_goes_away_end_as_that() {
     if !live() {
         return;

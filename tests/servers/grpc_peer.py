@@ -169,6 +169,15 @@ def calls(client):
     client.call("Get", b"order", metadata=[("x-long", "value" * 400), ("x-short", "a")])
 
 
+def traced(client):
+    """Calls with a trace context, which differs from the third on, and calls without."""
+    for number in [1, 1, 2, 3]:
+        value = f"00-{number:032x}-00f067aa0ba902b7-01"
+        client.call("Get", b"order", metadata=[("traceparent", value)])
+    client.call("Get", b"order")
+    client.call("Fail", b"13", metadata=[("traceparent", f"00-{4:032x}-00f067aa0ba902b7-01")])
+
+
 def few(client):
     """What a capture shows."""
     for _ in range(3):
@@ -222,7 +231,7 @@ def main():
     if scenario == "serve":
         return serve(port)
     client = Client(port)
-    {"calls": calls, "crowd": crowd, "few": few, "resumed": resumed}[scenario](client, *sys.argv[3:])
+    {"calls": calls, "crowd": crowd, "few": few, "resumed": resumed, "traced": traced}[scenario](client, *sys.argv[3:])
     client.channel.close()
     print("\n".join(client.deeds))
 

@@ -52,6 +52,7 @@ pub fn exchange_of(
         names.learn_meaning(key, meaning);
     }
     let parent = head.as_ref().and_then(|head| head.traceparent);
+    let parent = parent.or_else(|| protocol::traceparent(record));
     let ids = span_ids(record);
     let trace_id = parent.map_or(ids.trace_id, |parent| parent.trace_id);
     let unanswered = record.flags & exchange_flag::UNANSWERED != 0 || record.status == 0;

@@ -213,6 +213,7 @@ impl Framed {
                     conversation.finished = state.finished(is_request);
                     let mut record = record(facts, &mut self.heads, conversation);
                     state.write_head(&mut record);
+                    state.write_trace(&conversation.finished, &mut record);
                     output.emit(&record);
                 }
                 lost => {

@@ -8,16 +8,22 @@ use weir_common::{
     framing::{
         conversation::Finished,
         http1::{MAX_TARGET_BYTES, method, normalise},
-        http2::{Http2, Spill, Stream},
+        http2::{
+            Http2, Spill, Stream,
+            trace::{self, Trace},
+        },
     },
     stable_hash,
 };
 
 use crate::observe::protocol::fixed_path;
 
-/// Streams that found their slot taken, by number.
+/// Trace contexts that are kept of a connection at a time.
+const TRACES: usize = 4_096;
+
+/// Streams that found their slot taken, by number, and trace contexts, by where their request begins.
 #[derive(Default)]
-pub(super) struct Streams(HashMap<u32, Stream>);
+pub(super) struct Streams(HashMap<u32, Stream>, HashMap<u32, Trace>);
 
 impl Spill for Streams {
     fn get(&mut self, id: u32) -> Option<&mut Stream> {
@@ -30,6 +36,20 @@ impl Spill for Streams {
 
     fn remove(&mut self, id: u32) {
         self.0.remove(&id);
+    }
+
+    fn keep_trace(&mut self, offset: u64, text: &Trace) {
+        if self.1.len() >= TRACES {
+            self.1.clear();
+        }
+        self.1.insert(offset as u32, *text);
+    }
+
+    fn copy_trace(&mut self, from: u64, to: u64) {
+        if let Some(text) = self.1.get(&(from as u32)) {
+            let text = *text;
+            self.keep_trace(to, &text);
+        }
     }
 }
 
@@ -70,6 +90,19 @@ impl Http2State {
         let whole = stable_hash(path) == http2.path_op;
         let path = if whole { path } else { &out[..len] };
         self.paths.insert(http2.path_op, path.to_vec());
+    }
+
+    /// Writes the request's trace context into its record, as the kernel does.
+    pub fn write_trace(&self, finished: &Finished, record: &mut ExchangeRecord) {
+        if finished.traced == 0 {
+            return;
+        }
+        if let Some(trace) = self.streams.1.get(&finished.seq) {
+            let text = trace::text(trace);
+            record.answer[..text.len()].copy_from_slice(text);
+            record.answer_len = text.len() as u8;
+            record.answer_skip = 0;
+        }
     }
 
     /// Writes what is known of the request into its record, in the form of HTTP/1.

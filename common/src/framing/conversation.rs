@@ -197,8 +197,10 @@ pub struct Finished {
     pub protocol: u8,
     /// 1 = the response consists of server-sent events.
     pub events: u8,
+    /// 1 = its request brought a trace context, see [`super::http2::trace`].
+    pub traced: u8,
     /// Explicit padding.
-    pub _pad: [u8; 2],
+    pub _pad: [u8; 1],
     /// Sequence number of the request's first byte; on HTTP/2 the lower half of its offset. See
     /// [`Conversation::request_offset`].
     pub seq: u32,

@@ -9,7 +9,7 @@ use weir_common::{
     framing::{
         advance,
         http1::{Conversation, Finished, HEAD_WORDS, graphql::told, method, step},
-        http2::{Http2, Spill, Stream, walk},
+        http2::{Http2, Spill, Stream, trace::Trace, walk},
     },
 };
 
@@ -57,7 +57,7 @@ pub struct Talk {
 
 /// Streams of one connection.
 #[derive(Default)]
-pub struct Table(pub HashMap<u32, Stream>);
+pub struct Table(pub HashMap<u32, Stream>, pub HashMap<u64, Trace>);
 
 impl Spill for Table {
     fn get(&mut self, id: u32) -> Option<&mut Stream> {
@@ -70,6 +70,16 @@ impl Spill for Table {
 
     fn remove(&mut self, id: u32) {
         self.0.remove(&id);
+    }
+
+    fn keep_trace(&mut self, offset: u64, text: &Trace) {
+        self.1.insert(offset, *text);
+    }
+
+    fn copy_trace(&mut self, from: u64, to: u64) {
+        if let Some(text) = self.1.get(&from) {
+            self.1.insert(to, *text);
+        }
     }
 }
 

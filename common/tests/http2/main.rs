@@ -11,6 +11,7 @@ mod goaway;
 mod messages;
 mod reads;
 mod repeats;
+mod traces;
 
 use talk::{Client, Server, Side, Talk};
 use weir_common::{

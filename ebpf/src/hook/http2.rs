@@ -6,7 +6,10 @@ use weir_common::{
     counter::Loss,
     framing::{
         conversation::step,
-        http2::{self, Http2, Spill, Stream, StreamKey},
+        http2::{
+            self, Http2, Spill, Stream, StreamKey,
+            trace::{Trace, TraceKey},
+        },
     },
 };
 
@@ -14,7 +17,7 @@ use super::readers::handed;
 use crate::{
     emit::{lost_on, tell_path},
     exchange,
-    maps::STREAMS,
+    maps::{STREAMS, TRACES},
     storage::{CONNECTIONS, HTTP2},
     walk::{Payload, STEPS, UNCOUNTED, full_socket, weir_flush, weir_missed},
 };
@@ -59,6 +62,19 @@ impl Spill for Of {
     #[inline(always)]
     fn remove(&mut self, id: u32) {
         let _ = STREAMS.remove(self.key(id));
+    }
+
+    #[inline(always)]
+    fn keep_trace(&mut self, offset: u64, text: &Trace) {
+        let _ = TRACES.insert(TraceKey::new(self.cookie, offset as u32), text, 0);
+    }
+
+    #[inline(always)]
+    fn copy_trace(&mut self, from: u64, to: u64) {
+        if let Some(text) = TRACES.get_ptr(TraceKey::new(self.cookie, from as u32)) {
+            // SAFETY: the pointer is a live map value of plain words.
+            self.keep_trace(to, unsafe { &*text });
+        }
     }
 }
 
@@ -143,8 +159,11 @@ pub extern "C" fn weir_value(skb: *mut __sk_buff, is_request: u32) -> u32 {
     let Some((state, http2)) = states(skb) else {
         return step::DONE;
     };
+    let mut spill = Of {
+        cookie: state.cookie,
+    };
     let is_request = is_request != 0;
-    let code = http2::value(&mut state.conversation, http2, is_request);
+    let code = http2::value(&mut state.conversation, http2, &mut spill, is_request);
     counted(state, is_request, code)
 }
 

@@ -24,7 +24,10 @@ use weir_common::{
     framing::{conversation::MESSAGES_UNKNOWN, detect::is_framed},
 };
 
-use super::model::TlsHandshake;
+use super::{
+    model::TlsHandshake,
+    trace::{TraceParent, parse_traceparent},
+};
 
 /// What the bytes of an exchange tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +132,14 @@ pub fn messages(record: &ExchangeRecord) -> (Option<u32>, Option<u32>) {
         protocol::GRPC | protocol::WEBSOCKET => (known(record.request_messages), answered),
         _ if record.flags & exchange_flag::EVENTS != 0 => (None, answered),
         _ => (None, None),
+    }
+}
+
+/// The trace context of a request that has no head to stand in.
+pub fn traceparent(record: &ExchangeRecord) -> Option<TraceParent> {
+    match record.protocol {
+        protocol::GRPC | protocol::HTTP2 => parse_traceparent(record.answer()),
+        _ => None,
     }
 }
 

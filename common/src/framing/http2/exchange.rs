@@ -4,8 +4,9 @@ use super::{
     EXACT, FRAME_HEADER_BYTES, Http2, Spill, Stream, UNSEEN_OP, flag, frame, goaway, kind,
     messages::{self, Messages, UNCOUNTED},
     outcome, place, repeat,
-    stream::GRPC_CALL,
+    stream::{GRPC_CALL, TRACED},
     table::{GRPC_TYPE, UNREAD, field},
+    trace,
 };
 use crate::{
     counter::Loss,
@@ -106,7 +107,7 @@ pub(super) fn end_block<S: Spill>(
     if grpc && !stream.is_grpc() {
         // The request did not say so, and has the key of a path of HTTP.
         stream.op = UNSEEN_OP;
-        stream.method = GRPC_CALL;
+        stream.call |= GRPC_CALL;
         if is_first {
             // No message came before; the client's may have.
             stream.response_prefix = 0;
@@ -180,7 +181,7 @@ fn begin_stream<S: Spill>(
     } else {
         said[field::PATH as usize]
     };
-    let method = if grpc {
+    let call = if grpc {
         GRPC_CALL
     } else {
         said[field::METHOD as usize] as u8
@@ -192,6 +193,7 @@ fn begin_stream<S: Spill>(
         path
     };
     let prefix = if grpc { 0 } else { UNCOUNTED };
+    let call = call | trace::of_block(&http2.request, spill);
     http2.path_op = op;
     goaway::begins(http2, latest_before, id);
     conversation.asked += 1;
@@ -206,7 +208,7 @@ fn begin_stream<S: Spill>(
         slot.bytes_high = [0, (bytes >> 32) as u8];
         slot.status = 0;
         slot.grpc_status = 0;
-        slot.method = method;
+        slot.call = call;
         slot.request_prefix = prefix;
         slot.response_prefix = prefix;
         slot.queue = 0;
@@ -225,7 +227,7 @@ fn begin_stream<S: Spill>(
             id,
             status: 0,
             grpc_status: 0,
-            method,
+            call,
             request_prefix: prefix,
             response_prefix: prefix,
             queue: 0,
@@ -307,8 +309,9 @@ pub(super) fn end_stream<S: Spill>(
     finished.request_bytes = stream.bytes(true);
     finished.response_bytes = stream.bytes(false);
     finished.status = status_of(&stream, grpc, reset);
-    finished.method = if grpc { 0 } else { stream.method };
+    finished.method = if grpc { 0 } else { stream.call & !TRACED };
     finished.until_close = 0;
+    finished.traced = stream.call >> 7;
     finished.protocol = if grpc {
         protocol::GRPC
     } else {

@@ -29,6 +29,7 @@ mod reads;
 mod repeat;
 mod stream;
 mod table;
+pub mod trace;
 mod value;
 mod walk;
 
@@ -173,6 +174,8 @@ pub struct Half {
     /// The exchange that this direction has completed last. Both directions complete some, at the
     /// same time on two CPUs: so it is not [`Conversation::finished`].
     pub finished: Finished,
+    /// Where a value is decoded.
+    pub text: [u64; TEXT_WORDS],
     /// Explicit padding, to whole cache lines.
     pub _pad_of_half: [u64; 5],
 }
@@ -212,8 +215,6 @@ pub struct Http2 {
     pub _pad_of_client: [u64; 6],
     /// Open streams, each in the slot of its number.
     pub streams: [Stream; SLOTS],
-    /// Where a value is decoded.
-    pub text: [u64; TEXT_WORDS],
     /// Server to client.
     pub response: Half,
     /// Exchanges that the server has ended.
@@ -289,7 +290,7 @@ pub fn walk<S: Spill, L: Load>(
         code = match code {
             step::COMPARE => compare(conversation, http2, is_request),
             step::FIELDS => fields(conversation, http2, spill, is_request),
-            step::VALUE => value(conversation, http2, is_request),
+            step::VALUE => value(conversation, http2, spill, is_request),
             step::MESSAGES => messages(conversation, http2, spill, is_request),
             _ => return code,
         };

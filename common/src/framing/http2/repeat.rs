@@ -211,11 +211,13 @@ pub(super) fn was_read(half: &mut Half, path_len: u32) {
     }
     let slot = slot_of(half);
     let unseen = half.said[0][field::UNSEEN as usize];
+    // Its text belongs to one request, and must be kept anew.
+    let traced = half.said[0][field::TRACE as usize];
     let (inserted, refers) = (half.table.inserted, half.block.refers);
     let repeat = &mut half.repeats[slot];
     let adds = inserted.wrapping_sub(repeat.inserted);
     let are_many = (ADDS as u64).wrapping_sub(adds) >> 63;
-    let unfit = unseen | path_len as u64 | are_many;
+    let unfit = unseen | traced | path_len as u64 | are_many;
     repeat.unfit = is_some(unfit) as u16;
     repeat.adds = adds as u16;
     repeat.refers = refers as u16;

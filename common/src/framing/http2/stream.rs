@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::messages::Messages;
+use super::{messages::Messages, trace::Trace};
 
 /// Which stream of which connection, where a connection has more than [`super::SLOTS`] hold.
 #[repr(C)]
@@ -16,8 +16,11 @@ pub struct StreamKey {
     pub _pad: u32,
 }
 
-/// [`Stream::method`] of a call of gRPC.
-pub const GRPC_CALL: u8 = u8::MAX;
+/// [`Stream::call`] of gRPC.
+pub const GRPC_CALL: u8 = 0x7f;
+
+/// Bit of [`Stream::call`]: a trace context of it is kept, see [`super::trace`].
+pub const TRACED: u8 = 0x80;
 
 /// A request that waits for the end of its response.
 ///
@@ -50,8 +53,8 @@ pub struct Stream {
     pub status: u16,
     /// `grpc-status` plus one; 0 = not told yet.
     pub grpc_status: u8,
-    /// One of [`crate::framing::http1::method`], or [`GRPC_CALL`].
-    pub method: u8,
+    /// One of [`crate::framing::http1::method`], or [`GRPC_CALL`]; and perhaps [`TRACED`].
+    pub call: u8,
     /// What does not fit into `bytes_low`.
     pub bytes_high: [u8; 2],
     /// Bytes that were read of the prefix under way in `request`, at most 4; 255 = the client's
@@ -77,7 +80,7 @@ impl Stream {
     /// True if it is a call of gRPC, as far as is known.
     #[inline(always)]
     pub(super) fn is_grpc(&self) -> bool {
-        self.method == GRPC_CALL
+        self.call & !TRACED == GRPC_CALL
     }
 
     /// Counts a frame of a side.
@@ -120,4 +123,8 @@ pub trait Spill {
     fn insert(&mut self, value: &Stream);
     /// Forgets one.
     fn remove(&mut self, id: u32);
+    /// Keeps the trace context of the request whose block begins at this offset.
+    fn keep_trace(&mut self, offset: u64, text: &Trace);
+    /// Keeps the one of another request also for that whose block begins at `to`.
+    fn copy_trace(&mut self, from: u64, to: u64);
 }

@@ -35,6 +35,8 @@ pub mod field {
     pub const CONTENT_TYPE: u8 = 4;
     /// `grpc-status`, plus one.
     pub const GRPC_STATUS: u8 = 5;
+    /// `traceparent`: where its text is kept, see [`super::trace`].
+    pub const TRACE: u8 = 6;
     /// Anything: its entry was not seen.
     pub const UNSEEN: u8 = 7;
 }
@@ -177,7 +179,7 @@ const fn hash(text: &[u8]) -> u64 {
 }
 
 /// Names that may stand as text, in their first two words: raw and by Huffman codes.
-const NAMES: [(u64, u64, u8, u8); 10] = [
+const NAMES: [(u64, u64, u8, u8); 12] = [
     name(b":method", field::METHOD),
     name(b"\xb9\x49\x53\x39\xe4", field::METHOD),
     name(b":path", field::PATH),
@@ -188,6 +190,8 @@ const NAMES: [(u64, u64, u8, u8); 10] = [
     name(b"\x21\xea\x49\x6a\x4a\xc9\xf5\x59\x7f", field::CONTENT_TYPE),
     name(b"grpc-status", field::GRPC_STATUS),
     name(b"\x9a\xca\xc8\xb2\x12\x34\xda\x8f", field::GRPC_STATUS),
+    name(b"traceparent", field::TRACE),
+    name(b"\x4d\x83\x21\x6b\x1d\x85\xa9\x3f", field::TRACE),
 ];
 
 const fn name(text: &[u8], kind: u8) -> (u64, u64, u8, u8) {
@@ -201,7 +205,7 @@ const fn name(text: &[u8], kind: u8) -> (u64, u64, u8, u8) {
 }
 
 /// Spreads [`NAMES`] over their table without a collision.
-const SPREAD: u64 = 0x1a2b_8f1f_f1fd_42a3;
+const SPREAD: u64 = 0x6f62_e63a_1a53_56b5;
 
 static NAME_FIRST: [u64; 16] = name_words(false);
 static NAME_SECOND: [u64; 16] = name_words(true);

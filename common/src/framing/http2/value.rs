@@ -1,10 +1,11 @@
 //! Values of the fields that matter, as text or by Huffman codes.
 
 use super::{
-    Http2, Waiting,
+    Http2, Spill, Waiting,
     block::add,
     huffman, place,
     table::{Field, GRPC_TYPE, UNREAD, field},
+    trace,
 };
 use crate::{
     FNV_OFFSET, fnv1a_step,
@@ -24,19 +25,28 @@ pub const TEXT_WORDS: usize = MAX_SYMBOLS / 8;
 
 /// Reads the value that waits.
 #[inline(always)]
-pub fn value(conversation: &mut Conversation, http2: &mut Http2, is_request: bool) -> Step {
+pub fn value<S: Spill>(
+    conversation: &mut Conversation,
+    http2: &mut Http2,
+    spill: &mut S,
+    is_request: bool,
+) -> Step {
     let direction = conversation.direction_mut(is_request);
-    let waiting = http2.half_mut(is_request).waiting;
-    let text = decode(&mut direction.window, &waiting, &mut http2.text);
+    let half = http2.half_mut(is_request);
+    let waiting = half.waiting;
+    let text = decode(&mut direction.window, &waiting, &mut half.text);
     let entry = if waiting.kind == field::PATH {
+        let entry = path(&mut direction.window, &half.text, &text);
         if is_request {
             keep_path(http2, text.len);
         }
-        path(&mut direction.window, &http2.text, &text)
+        entry
+    } else if waiting.kind == field::TRACE {
+        trace::keep(http2, spill, is_request, text.len)
     } else {
         Field {
             kind: waiting.kind,
-            value: meaning(waiting.kind, http2.text[0], http2.text[1]),
+            value: meaning(waiting.kind, half.text[0], half.text[1]),
             exact: 0,
         }
     };
@@ -61,7 +71,7 @@ fn keep_path(http2: &mut Http2, len: usize) {
     http2.path_len = len as u32;
     let mut word = 0;
     while word < TEXT_WORDS {
-        http2.path[word] = http2.text[word];
+        http2.path[word] = http2.request.text[word];
         word += 1;
     }
 }

@@ -179,7 +179,8 @@ impl Default for EdgeStats {
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Loss {
-    /// The ring buffer was full: a detail record was dropped (exact counts are not affected).
+    /// The ring buffer was full: the details of an exchange were dropped (exact counts are not
+    /// affected).
     RingFull = 0,
     /// A segment with a message head was never seen.
     SegmentGap = 1,
@@ -199,11 +200,13 @@ pub enum Loss {
     Concurrent = 8,
     /// The edge table was full; the connection is folded into `_OTHER`.
     EdgeTableFull = 9,
-    /// The operation table was full; the exchange is folded into `_OTHER`.
+    /// The operation table was full, or had no memory for one more; the exchange is folded into
+    /// `_OTHER`.
     OpTableFull = 10,
     /// Payload of a socket that weir has no record of.
     UnknownSocket = 11,
-    /// A per-socket record could not be made.
+    /// The kernel had no memory for a socket's record, or for the counters of an operation and of
+    /// `_OTHER`.
     StorageFailed = 12,
     /// The connection ended while a request had no complete response.
     Unanswered = 13,
@@ -211,11 +214,14 @@ pub enum Loss {
     Unreadable = 14,
     /// Messages within an exchange that goes on could not be counted; the exchange is.
     UncountedMessages = 15,
+    /// The ring buffer was full: what it would have told of a connection, a name, a process or a
+    /// verdict was dropped (exact counts are not affected).
+    EventRingFull = 16,
 }
 
 impl Loss {
     /// Number of reasons.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 
     /// All reasons, in index order.
     pub const ALL: [Self; Self::COUNT] = [
@@ -235,6 +241,7 @@ impl Loss {
         Self::Unanswered,
         Self::Unreadable,
         Self::UncountedMessages,
+        Self::EventRingFull,
     ];
 
     /// Name in JSON, metrics and tables.
@@ -256,6 +263,7 @@ impl Loss {
             Self::Unanswered => "unanswered",
             Self::Unreadable => "unreadable",
             Self::UncountedMessages => "uncounted_messages",
+            Self::EventRingFull => "event_ring_full",
         }
     }
 

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use weir_common::{
     counter::Loss,
-    event::{Control, Header, PathRecord, kind},
+    event::{Control, ExchangeRecord, Header, PathRecord, kind},
     flow::Addr,
     framing::http2::TEXT_WORDS,
 };
@@ -50,12 +50,22 @@ pub fn lost_on(edge_id: u32, reason: u32, count: u64) {
     }
 }
 
-/// Room for a record, or `None` after counting the loss.
+/// Room for the record of an exchange, or `None` after counting the loss.
+#[inline(always)]
+pub fn reserve_exchange() -> Option<RingBufEntry<ExchangeRecord>> {
+    let entry = EVENTS.reserve::<ExchangeRecord>(0);
+    if entry.is_none() {
+        lost(Loss::RingFull, 1);
+    }
+    entry
+}
+
+/// Room for another record, or `None` after counting the loss.
 #[inline(always)]
 pub fn reserve<T: 'static>() -> Option<RingBufEntry<T>> {
     let entry = EVENTS.reserve::<T>(0);
     if entry.is_none() {
-        lost(Loss::RingFull, 1);
+        lost(Loss::EventRingFull, 1);
     }
     entry
 }

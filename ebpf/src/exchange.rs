@@ -17,7 +17,7 @@ use weir_common::{
 
 use crate::{
     atomic,
-    emit::{control, copy_addr, copy_words, header, lost_on, reserve, submit},
+    emit::{control, copy_addr, copy_words, header, lost_on, reserve_exchange, submit},
     maps::{DRAWN, OPS, TRACES, ZERO_OP},
 };
 
@@ -173,7 +173,7 @@ pub fn count(edge_id: u32, batch: &mut Batch, seen: &Seen<'_>) -> Option<bool> {
 fn commit(batch: &mut Batch) -> u32 {
     let calls = batch.calls as u64;
     let Some(value) = slot(batch) else {
-        lost_on(batch.key.edge_id, Loss::OpTableFull as u32, calls);
+        lost_on(batch.key.edge_id, Loss::StorageFailed as u32, calls);
         batch.clear();
         return 0;
     };
@@ -218,6 +218,10 @@ fn slot(batch: &mut Batch) -> Option<&'static mut OpValue> {
         }
         batch.key.op = 0;
         let _ = OPS.insert(&batch.key, zero, BPF_NOEXIST as u64);
+        let folded = lookup(&batch.key)?;
+        let calls = batch.calls as u64;
+        lost_on(batch.key.edge_id, Loss::OpTableFull as u32, calls);
+        return Some(folded);
     }
     lookup(&batch.key)
 }
@@ -304,7 +308,7 @@ fn draw(control: &Control, drawn: &mut Drawn, time_ns: u64) -> u32 {
 /// True if it was told with the head of its request.
 #[inline(always)]
 fn tell(state: &ConnectionState, seen: &Seen<'_>, why: u8, probability: u32) -> bool {
-    let Some(mut entry) = reserve::<ExchangeRecord>() else {
+    let Some(mut entry) = reserve_exchange() else {
         return false;
     };
     let has_head = has_head(state, seen);

@@ -9,7 +9,7 @@ use weir_common::{
 
 use crate::{
     atomic, edge,
-    emit::{header, now, reserve, submit},
+    emit::{header, now, reserve_exchange, submit},
     exchange::{Seen, count, named_now, wanted},
 };
 
@@ -107,7 +107,7 @@ pub fn record(state: &mut QueryState) -> u32 {
 
 #[inline(always)]
 fn tell(state: &QueryState, why: u8, probability: u32) {
-    let Some(mut entry) = reserve::<ExchangeRecord>() else {
+    let Some(mut entry) = reserve_exchange() else {
         return;
     };
     let finished = &state.finished;

@@ -50,7 +50,7 @@ pub fn note(state: &mut ConnectionState, is_request: bool) {
     let Some(named) = count(state.edge_id, batch, &seen) else {
         return;
     };
-    if consider(state, &seen, named) {
+    if consider::<false>(state, &seen, named) {
         named_now(batch_of(&mut state.conversation, is_request));
     }
 }
@@ -69,7 +69,7 @@ pub fn note_stream(state: &mut ConnectionState, finished: &Finished, is_request:
     let Some(named) = count(state.edge_id, batch, &seen) else {
         return;
     };
-    if consider(state, &seen, named) {
+    if consider::<true>(state, &seen, named) {
         named_now(batch_of(&mut state.conversation, is_request));
     }
 }
@@ -121,11 +121,13 @@ impl Seen<'_> {
 }
 
 /// Tells of an exchange if the detail lane wants it; true if its name was told for the first time.
+/// Only of a `STREAM` there may be a trace context to be looked up: its key does not fit into the
+/// stack of all others.
 #[inline(always)]
-fn consider(state: &ConnectionState, seen: &Seen<'_>, named: bool) -> bool {
+fn consider<const STREAM: bool>(state: &ConnectionState, seen: &Seen<'_>, named: bool) -> bool {
     let is_new = !named && has_head(state, seen);
     let (why, probability) = wanted(is_new, seen);
-    why != 0 && tell(state, seen, why, probability) && !named
+    why != 0 && tell::<STREAM>(state, seen, why, probability) && !named
 }
 
 /// True if the head of its request is at hand.
@@ -307,7 +309,12 @@ fn draw(control: &Control, drawn: &mut Drawn, time_ns: u64) -> u32 {
 
 /// True if it was told with the head of its request.
 #[inline(always)]
-fn tell(state: &ConnectionState, seen: &Seen<'_>, why: u8, probability: u32) -> bool {
+fn tell<const STREAM: bool>(
+    state: &ConnectionState,
+    seen: &Seen<'_>,
+    why: u8,
+    probability: u32,
+) -> bool {
     let Some(mut entry) = reserve_exchange() else {
         return false;
     };
@@ -374,7 +381,7 @@ fn tell(state: &ConnectionState, seen: &Seen<'_>, why: u8, probability: u32) -> 
         record.head_skip = state.conversation.head_skip() as u8;
     }
     copy_head(record, state);
-    match trace_of(state, finished) {
+    match trace_of::<STREAM>(state, finished) {
         Some(trace) => copy_trace(record, trace),
         None => copy_answer(record, state, finished),
     }
@@ -414,8 +421,11 @@ fn copy_head(record: &mut ExchangeRecord, state: &ConnectionState) {
 
 /// The trace context of a request, where that does not stand in its head.
 #[inline(always)]
-fn trace_of(state: &ConnectionState, finished: &Finished) -> Option<&'static Trace> {
-    if finished.traced == 0 {
+fn trace_of<const STREAM: bool>(
+    state: &ConnectionState,
+    finished: &Finished,
+) -> Option<&'static Trace> {
+    if !STREAM || finished.traced == 0 {
         return None;
     }
     // SAFETY: the map's value is plain words.

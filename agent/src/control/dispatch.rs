@@ -43,8 +43,8 @@ fn names(result: Result<Vec<String>, Vec<Refusal>>) -> Result<Vec<u8>, WireError
         Err(refusals) => refusals,
     };
     let reason = match refusals.len() {
-        1 => "a policy was refused; nothing was changed".to_owned(),
-        n => format!("{n} policies were refused; nothing was changed"),
+        1 => "policies were refused for one fault; nothing was changed".to_owned(),
+        n => format!("policies were refused for {n} faults; nothing was changed"),
     };
     Err(WireError {
         refusals,
@@ -149,4 +149,24 @@ pub fn notice_line(notice: super::wire::Notice) -> Vec<u8> {
     let mut line = Vec::new();
     push(&mut line, &NoticeLine { notice });
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_counted_and_not_policies() {
+        let fault = |line| Refusal {
+            file: "web.yaml".into(),
+            line,
+            reason: "`kind` is not known".into(),
+            remedy: "write `kind: TrafficPolicy`".into(),
+        };
+        for (faults, told) in [(1, "for one fault;"), (3, "for 3 faults;")] {
+            let error = names(Err((1..=faults).map(fault).collect())).expect_err("refused");
+            assert!(error.reason.contains(told), "{}", error.reason);
+            assert_eq!(error.refusals.len(), faults as usize);
+        }
+    }
 }

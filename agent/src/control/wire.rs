@@ -169,7 +169,7 @@ pub struct WireError {
     pub reason: String,
     /// What to do.
     pub remedy: String,
-    /// Policies that were refused.
+    /// What policies were refused for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<Refusal>,
 }

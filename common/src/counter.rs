@@ -4,6 +4,12 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::flow::protocol;
 
+/// Entries of the `OPS` map.
+pub const MAX_OPERATIONS: u32 = 65_536;
+
+/// Entries of the `OPS_SPARE` map.
+pub const MAX_SPARE: u32 = 512;
+
 /// Key of the `OPS` map (per-CPU hash): one operation with one outcome on one edge.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
@@ -21,7 +27,27 @@ pub struct OpKey {
     pub method: u8,
 }
 
+/// In [`OpKey::protocol`] of an entry of `OPS` that the agent made of one of `OPS_SPARE`. No program
+/// looks for such a key, so what is under it can be read and written again.
+const MOVED: u8 = 1 << 7;
+
 impl OpKey {
+    /// Key in `OPS` of what was counted for this operation in `OPS_SPARE`.
+    pub fn moved(self) -> Self {
+        Self {
+            protocol: self.protocol | MOVED,
+            ..self
+        }
+    }
+
+    /// The operation's own key: of itself, and of [`Self::moved`].
+    pub fn plain(self) -> Self {
+        Self {
+            protocol: self.protocol & !MOVED,
+            ..self
+        }
+    }
+
     /// All but the operation, as one number.
     #[inline(always)]
     pub fn rest(&self) -> u64 {
@@ -286,6 +312,20 @@ impl Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_moved_is_of_the_same_operation() {
+        let key = OpKey {
+            op: 9,
+            edge_id: 3,
+            status: 200,
+            protocol: protocol::SLOTS as u8 - 1,
+            method: 1,
+        };
+        assert_ne!(key.moved(), key);
+        assert_eq!(key.moved().moved(), key.moved());
+        assert_eq!((key.moved().plain(), key.plain()), (key, key));
+    }
 
     #[test]
     fn every_bucket_floor_is_in_its_bucket() {

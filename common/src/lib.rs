@@ -31,7 +31,7 @@ pub mod pacing;
 pub mod policy;
 
 /// Version of every layout in this crate; the agent refuses pinned maps of another version.
-pub const ABI_VERSION: u32 = 10;
+pub const ABI_VERSION: u32 = 11;
 
 /// Folds `bytes` into a 64-bit FNV-1a hash, starting from `seed`.
 ///

@@ -18,8 +18,11 @@ use weir_common::{
 use crate::{
     atomic,
     emit::{control, copy_addr, copy_words, header, lost_on, reserve_exchange, submit},
-    maps::{DRAWN, OPS, TRACES, ZERO_OP},
+    maps::{DRAWN, OPS, OPS_SPARE, TRACES, ZERO_OP},
 };
+
+/// `-E2BIG`: what inserting into a map with [`BPF_NOEXIST`] says if it holds all that it may.
+const IS_FULL: i32 = -7;
 
 /// Counts the exchange that was just completed, and tells it if the detail lane wants it.
 #[inline(never)]
@@ -206,26 +209,40 @@ fn commit(batch: &mut Batch) -> u32 {
     1
 }
 
-/// The counters of a batch's operation on this CPU; those of `_OTHER` if the table is full.
+/// The counters of a batch's operation on this CPU; those of `_OTHER` if the table is full, and those
+/// in [`OPS_SPARE`] while the kernel has no memory at hand for further ones.
 #[inline(always)]
 fn slot(batch: &mut Batch) -> Option<&'static mut OpValue> {
     if let Some(value) = lookup(&batch.key) {
         return Some(value);
     }
+    new_slot(batch)
+}
+
+#[inline(always)]
+fn new_slot(batch: &mut Batch) -> Option<&'static mut OpValue> {
     let zero = ZERO_OP.get(0)?;
-    if OPS.insert(&batch.key, zero, BPF_NOEXIST as u64).is_err() {
-        // Another CPU may have made it in the meantime.
-        if let Some(value) = lookup(&batch.key) {
-            return Some(value);
-        }
-        batch.key.op = 0;
-        let _ = OPS.insert(&batch.key, zero, BPF_NOEXIST as u64);
-        let folded = lookup(&batch.key)?;
-        let calls = batch.calls as u64;
-        lost_on(batch.key.edge_id, Loss::OpTableFull as u32, calls);
-        return Some(folded);
+    let made = OPS.insert(&batch.key, zero, BPF_NOEXIST as u64);
+    // Also another CPU may have made it in the meantime.
+    if let Some(value) = lookup(&batch.key) {
+        return Some(value);
     }
-    lookup(&batch.key)
+    if made == Err(IS_FULL) {
+        batch.key.op = 0;
+        lost_on(
+            batch.key.edge_id,
+            Loss::OpTableFull as u32,
+            batch.calls as u64,
+        );
+        if let Some(folded) = lookup(&batch.key) {
+            return Some(folded);
+        }
+    }
+    if let Some(value) = spare(&batch.key) {
+        return Some(value);
+    }
+    let _ = OPS_SPARE.insert(&batch.key, zero, BPF_NOEXIST as u64);
+    spare(&batch.key)
 }
 
 /// The operation of a batch was told with its name.
@@ -252,6 +269,14 @@ fn spoken(state: &ConnectionState) -> u8 {
 fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
     // SAFETY: counters are only added to atomically.
     OPS.get_ptr_mut(key).map(|value| unsafe { &mut *value })
+}
+
+#[inline(always)]
+fn spare(key: &OpKey) -> Option<&'static mut OpValue> {
+    // SAFETY: counters are only added to atomically.
+    OPS_SPARE
+        .get_ptr_mut(key)
+        .map(|value| unsafe { &mut *value })
 }
 
 /// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what

@@ -8,7 +8,7 @@ use aya_ebpf::{
     },
 };
 use weir_common::{
-    counter::{EdgeStats, Loss, OpKey, OpValue},
+    counter::{EdgeStats, Loss, MAX_OPERATIONS, MAX_SPARE, OpKey, OpValue},
     datagram::{MAX_QUERIES, QueryKey, QueryPairKey, QueryState},
     draw::Drawn,
     event::Control,
@@ -62,7 +62,14 @@ pub static EDGE_STATS: HashMap<u32, EdgeStats> =
 /// The exact lane.
 #[map]
 pub static OPS: PerCpuHashMap<OpKey, OpValue> =
-    PerCpuHashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+    PerCpuHashMap::with_max_entries(MAX_OPERATIONS, BPF_F_NO_PREALLOC);
+
+/// Operations that could not be added to [`OPS`] at once: its entries are allocated when they come,
+/// and per-CPU memory for a burst of them is there only when a worker of the kernel has run
+/// (mm/percpu.c, `pcpu_balance_workfn`). All of this map is there from the beginning. The agent counts
+/// both together and empties it.
+#[map]
+pub static OPS_SPARE: PerCpuHashMap<OpKey, OpValue> = PerCpuHashMap::with_max_entries(MAX_SPARE, 0);
 
 /// Zeroes to begin entries from that are too large for the stack.
 #[map]

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     answer::{Answer, Edge, Exchange, Policy, Status, Verdict, errors},
     gate::{HostLock, weir_binary},
+    memory::MemoryGroup,
     process::{Process, must, output},
     scratch::Scratch,
     wait_for,
@@ -53,6 +54,13 @@ impl Agent {
     pub fn with(options: Options) -> Self {
         let mut agent = Self::prepare(options);
         agent.restart();
+        agent
+    }
+
+    /// Starts a daemon in a memory cgroup; later starts are outside it.
+    pub fn within(group: &MemoryGroup, options: Options) -> Self {
+        let mut agent = Self::prepare(options);
+        agent.start_as(&mut group.command(&agent.command()));
         agent
     }
 
@@ -114,8 +122,12 @@ impl Agent {
     /// If it ends or does not answer within five minutes, which an emulated CPU may need to verify
     /// the programs; shows its log.
     pub fn restart(&mut self) {
+        self.start_as(&mut self.command());
+    }
+
+    fn start_as(&mut self, command: &mut Command) {
         let log = self.folder.path().join("weir.log");
-        self.daemon = Some(Process::start_logging(&mut self.command(), log));
+        self.daemon = Some(Process::start_logging(command, log));
         wait_for("weir status", Duration::from_secs(300), || {
             let daemon = self.daemon.as_mut().expect("it was just started");
             if let Some(status) = daemon.ended() {

@@ -185,6 +185,8 @@ pub struct Status {
     pub missing: Vec<String>,
     /// Hooks in force.
     pub hooks: Vec<String>,
+    /// Entries and capacity of the maps and tables that can run full.
+    pub map_fill: BTreeMap<String, (u64, u64)>,
     /// Exporter states.
     pub exporters: BTreeMap<String, String>,
 }

@@ -19,6 +19,7 @@ pub mod client;
 pub mod deeds;
 pub mod gate;
 pub mod kernel;
+pub mod memory;
 pub mod metrics;
 pub mod netns;
 pub mod process;

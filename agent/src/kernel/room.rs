@@ -93,8 +93,9 @@ fn take_step(maps: &mut Maps, step: &Step) -> Result<()> {
 
 impl KernelPort for Room {
     fn snapshot(&self) -> Result<KernelSnapshot> {
-        let maps = self.maps();
+        let mut maps = self.maps();
         give_up_queries(&maps);
+        maps.empty_spare_operations();
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

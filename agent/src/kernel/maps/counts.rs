@@ -1,7 +1,7 @@
-//! What the programs counted: edges, the exact lane, losses, and how full these maps are.
+//! What the programs counted on edges, what they lost, and how full their maps are.
 
 use weir_common::{
-    counter::{EdgeStats, Loss, OpKey, OpValue},
+    counter::{EdgeStats, Loss, MAX_OPERATIONS, MAX_SPARE},
     datagram::{ANSWER_WITHIN_NS, MAX_QUERIES, QueryKey},
     flow::{EdgeKey, EdgeValue, MAX_EDGES},
 };
@@ -25,15 +25,6 @@ impl Maps {
             .iter()
             .filter_map(Result::ok)
             .map(|(id, value)| (id, value.0))
-            .collect()
-    }
-
-    /// The exact lane, all CPUs added up.
-    pub fn operations(&self) -> Vec<(OpKey, OpValue)> {
-        self.operations
-            .iter()
-            .filter_map(Result::ok)
-            .map(|(key, values)| (key.0, sum(values.iter().map(|value| &value.0))))
             .collect()
     }
 
@@ -66,15 +57,7 @@ impl Maps {
         let id = value.0.id;
         let _ = self.edges.remove(&Wire(*key));
         let _ = self.stats.remove(&id);
-        let operations: Vec<_> = self
-            .operations
-            .keys()
-            .filter_map(Result::ok)
-            .filter(|key| key.0.edge_id == id)
-            .collect();
-        for key in operations {
-            let _ = self.operations.remove(&key);
-        }
+        self.forget_operations(id);
     }
 
     /// Fill of the maps that can run full: name, entries, capacity.
@@ -82,7 +65,12 @@ impl Maps {
         let count = |entries: usize| entries as u64;
         vec![
             ("EDGES".into(), edges, u64::from(MAX_EDGES)),
-            ("OPS".into(), operations, 65_536),
+            ("OPS".into(), operations, u64::from(MAX_OPERATIONS)),
+            (
+                "OPS_SPARE".into(),
+                count(self.spare_operations.keys().count()),
+                u64::from(MAX_SPARE),
+            ),
             (
                 "ADDRESSES".into(),
                 count(self.addresses.keys().count()),
@@ -96,22 +84,4 @@ impl Maps {
             ),
         ]
     }
-}
-
-fn sum<'a>(values: impl Iterator<Item = &'a OpValue>) -> OpValue {
-    values.fold(OpValue::default(), |mut total, value| {
-        total.calls += value.calls;
-        total.untimed += value.untimed;
-        total.request_bytes += value.request_bytes;
-        total.response_bytes += value.response_bytes;
-        total.duration_sum_ns += value.duration_sum_ns;
-        total.unqueued += value.unqueued;
-        total.queue_sum_ns += value.queue_sum_ns;
-        total.last_seen_ns = total.last_seen_ns.max(value.last_seen_ns);
-        total.named |= value.named;
-        for (bucket, count) in total.buckets.iter_mut().zip(value.buckets) {
-            *bucket = bucket.wrapping_add(count);
-        }
-        total
-    })
 }

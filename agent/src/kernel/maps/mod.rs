@@ -3,18 +3,22 @@
 //! # Layout
 //! - this file: which maps there are, and what steers the programs
 //! - `names`: who is who
-//! - `counts`: what the programs counted
+//! - `counts`: what the programs counted on edges, and lost
+//! - `operations`: what they counted of operations
 //! - `rules`: what they enforce
 
 mod counts;
 mod names;
+mod operations;
 mod rules;
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, Result};
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuHashMap, lpm_trie::LpmTrie};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, lpm_trie::LpmTrie};
 use weir_common::{
     ABI_VERSION,
-    counter::{EdgeStats, OpKey, OpValue},
+    counter::{EdgeStats, OpKey},
     datagram::{QueryKey, QueryState},
     event::Control,
     flow::{AddressKey, EdgeKey, EdgeValue},
@@ -22,6 +26,7 @@ use weir_common::{
     policy::{PolicyKey, PolicyValue, RuleCounter},
 };
 
+use self::operations::Table;
 use super::{bpffs::Pins, wire::Wire};
 
 /// Every map of the kernel object, by name; all are pinned.
@@ -33,6 +38,7 @@ pub const MAPS: &[&str] = &[
     "EDGES",
     "EDGE_STATS",
     "OPS",
+    "OPS_SPARE",
     "ZERO_STATS",
     "ZERO_OP",
     "PAIRS",
@@ -65,7 +71,10 @@ pub struct Maps {
     lost: PerCpuArray<MapData, u64>,
     edges: Plain<EdgeKey, EdgeValue>,
     stats: HashMap<MapData, u32, Wire<EdgeStats>>,
-    operations: PerCpuHashMap<MapData, Wire<OpKey>, Wire<OpValue>>,
+    operations: Table,
+    spare_operations: Table,
+    /// Operations in the spare table that were in the large one as well when it was looked at.
+    settled: HashSet<OpKey>,
     queries: Plain<QueryKey, QueryState>,
     ports: HashMap<MapData, u16, u8>,
     processes: HashMap<MapData, u32, u64>,
@@ -111,6 +120,8 @@ impl Maps {
             edges: open!(pins, "EDGES", HashMap),
             stats: open!(pins, "EDGE_STATS", HashMap),
             operations: open!(pins, "OPS", PerCpuHashMap),
+            spare_operations: open!(pins, "OPS_SPARE", PerCpuHashMap),
+            settled: HashSet::new(),
             queries: open!(pins, "QUERIES", HashMap),
             ports: open!(pins, "PORTS", HashMap),
             processes: open!(pins, "PROCESSES", LruHashMap),

@@ -54,7 +54,11 @@ impl Batch {
     /// key and bucket. If not, what is here must be counted, and [`Self::begin`] comes next.
     #[inline(always)]
     pub fn takes(&self, key: &OpKey, ended_ns: u64, bucket: u32) -> bool {
-        let of_key = (self.key.op ^ key.op) | (self.key.rest() ^ key.rest());
+        let (held, wanted) = (
+            bytemuck::cast_ref::<OpKey, [u64; 2]>(&self.key),
+            key.words(),
+        );
+        let of_key = (held[0] ^ wanted[0]) | (held[1] ^ wanted[1]);
         let of_run = (self.ended_ns ^ ended_ns) | (self.bucket ^ bucket) as u64;
         of_key | of_run == 0
     }
@@ -62,11 +66,7 @@ impl Batch {
     /// Begins with exchanges of a kind.
     #[inline(always)]
     pub fn begin(&mut self, key: &OpKey, ended_ns: u64, bucket: u32) {
-        self.key.op = key.op;
-        self.key.edge_id = key.edge_id;
-        self.key.status = key.status;
-        self.key.protocol = key.protocol;
-        self.key.method = key.method;
+        *bytemuck::cast_mut::<OpKey, [u64; 2]>(&mut self.key) = key.words();
         self.ended_ns = ended_ns;
         self.bucket = bucket;
         self.clear();

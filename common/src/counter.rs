@@ -48,26 +48,38 @@ impl OpKey {
         }
     }
 
-    /// All but the operation, as one number.
+    /// The key as it lies in memory, by words: written so, the kernel's hash need not wait until parts
+    /// of a word have reached the cache.
     #[inline(always)]
-    pub fn rest(&self) -> u64 {
-        (self.edge_id as u64) << 32
-            | (self.status as u64) << 16
-            | (self.protocol as u64) << 8
-            | self.method as u64
+    pub const fn words(&self) -> [u64; 2] {
+        let parts = [
+            self.edge_id as u64,
+            self.status as u64,
+            self.protocol as u64,
+            self.method as u64,
+        ];
+        let rest = if cfg!(target_endian = "little") {
+            parts[0] | parts[1] << 32 | parts[2] << 48 | parts[3] << 56
+        } else {
+            parts[0] << 32 | parts[1] << 16 | parts[2] << 8 | parts[3]
+        };
+        [self.op, rest]
     }
 }
 
 /// Number of latency buckets, see [`bucket_of`].
 pub const BUCKETS: usize = 112;
 
-/// Value of the `OPS` map, one per CPU; user space adds the CPUs up.
+/// Value of the `OPS` map, one per CPU; user space adds the CPUs up. An exchange is in one of the first
+/// three: each further counter is a further atomic addition.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct OpValue {
-    /// Exchanges.
-    pub calls: u64,
-    /// Exchanges whose duration is unknown (not in `buckets`).
+    /// Exchanges of known duration and known queue time.
+    pub queued: u64,
+    /// Exchanges of known duration whose queue time is not known.
+    pub unqueued: u64,
+    /// Exchanges whose duration is unknown (not in `buckets`), and so their queue time.
     pub untimed: u64,
     /// Bytes of requests: heads and bodies.
     pub request_bytes: u64,
@@ -75,9 +87,7 @@ pub struct OpValue {
     pub response_bytes: u64,
     /// Sum of durations, ns: first byte of the request to last byte of the response.
     pub duration_sum_ns: u64,
-    /// Exchanges of known duration whose queue time is not known.
-    pub unqueued: u64,
-    /// Sum of their queue times, ns: first byte of the request until the application read it.
+    /// Sum of known queue times, ns: first byte of the request until the application read it.
     pub queue_sum_ns: u64,
     /// Monotonic time of the latest exchange, ns.
     pub last_seen_ns: u64,
@@ -88,11 +98,9 @@ pub struct OpValue {
 }
 
 impl OpValue {
-    /// Exchanges whose queue time is known.
-    pub fn queued(&self) -> u64 {
-        self.calls
-            .saturating_sub(self.untimed)
-            .saturating_sub(self.unqueued)
+    /// Exchanges.
+    pub fn calls(&self) -> u64 {
+        self.queued + self.unqueued + self.untimed
     }
 }
 
@@ -325,6 +333,18 @@ mod tests {
         assert_ne!(key.moved(), key);
         assert_eq!(key.moved().moved(), key.moved());
         assert_eq!((key.moved().plain(), key.plain()), (key, key));
+    }
+
+    #[test]
+    fn the_words_of_a_key_are_its_memory() {
+        let key = OpKey {
+            op: 0x0102_0304_0506_0708,
+            edge_id: 0x1112_1314,
+            status: 0x2122,
+            protocol: 0x31,
+            method: 0x41,
+        };
+        assert_eq!(key.words(), bytemuck::cast::<OpKey, [u64; 2]>(key));
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod flow;
 pub mod framing;
 pub mod pacing;
 pub mod policy;
+pub mod thin;
 
 /// Version of every layout in this crate; the agent refuses pinned maps of another version.
 pub const ABI_VERSION: u32 = 11;

@@ -183,27 +183,27 @@ fn commit(batch: &mut Batch) -> u32 {
         return 0;
     };
     let sums = &batch.sums;
-    // What user space takes off the calls is there before them.
+    // How many they are comes last: user space takes what stands there when it sees more of them.
+    atomic::add(&mut value.request_bytes, sums.request_bytes);
+    atomic::add(&mut value.response_bytes, sums.response_bytes);
+    value.last_seen_ns = batch.ended_ns;
     if batch.bucket == UNTIMED {
-        atomic::add(&mut value.untimed, calls);
         lost_on(batch.key.edge_id, Loss::PipelineDepth as u32, calls);
+        atomic::add(&mut value.untimed, calls);
     } else {
         atomic::add(&mut value.duration_sum_ns, sums.duration_ns);
         if let Some(bucket) = value.buckets.get_mut(batch.bucket as usize) {
             atomic::add_u32(bucket, batch.calls);
         }
+        if sums.queued != 0 {
+            atomic::add(&mut value.queue_sum_ns, sums.queue_ns);
+            atomic::add(&mut value.queued, sums.queued);
+        }
         let unqueued = calls.wrapping_sub(sums.queued);
         if unqueued != 0 {
             atomic::add(&mut value.unqueued, unqueued);
         }
-        if sums.queue_ns != 0 {
-            atomic::add(&mut value.queue_sum_ns, sums.queue_ns);
-        }
     }
-    atomic::add(&mut value.request_bytes, sums.request_bytes);
-    atomic::add(&mut value.response_bytes, sums.response_bytes);
-    atomic::add(&mut value.calls, calls);
-    value.last_seen_ns = batch.ended_ns;
     batch.named = value.named;
     batch.clear();
     1

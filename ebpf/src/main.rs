@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`hook`]: one file per hook
 //! - [`maps`], [`storage`]: what is kept
-//! - [`packet`]: IP and TCP headers; [`owner`]: who made a socket
+//! - [`packet`]: IP and TCP headers; [`passed`]: segments read already; [`owner`]: who made a socket
 //! - [`edge`]: edges and their totals; [`exchange`]: the two lanes; [`emit`]: the ring buffer
 //! - [`datagram`]: DNS over UDP; [`query`]: what becomes of its queries
 //! - [`walk`]: what every walk over messages shares
@@ -29,6 +29,7 @@ mod maps;
 mod owner;
 mod pacing;
 mod packet;
+mod passed;
 mod query;
 mod storage;
 mod walk;

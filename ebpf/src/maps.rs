@@ -19,6 +19,7 @@ use weir_common::{
     },
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
+    thin::Thinned,
 };
 
 /// Where a call comes from. NAT on this host rewrites where a call goes far more often.
@@ -31,6 +32,16 @@ pub struct CallKey {
     pub port: u16,
     /// [`weir_common::policy::transport`]
     pub transport: u16,
+}
+
+/// A TCP segment.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// Sequence number in the upper half, bytes of payload in the lower one.
+    pub place: u64,
+    /// Source port in the upper half, destination port in the lower one, host order.
+    pub ports: u64,
 }
 
 /// How the agent steers the programs; one slot.
@@ -48,6 +59,15 @@ pub static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::COUNT as
 /// What each CPU has drawn for the detail lane.
 #[map]
 pub static DRAWN: PerCpuArray<Drawn> = PerCpuArray::with_max_entries(1, 0);
+
+/// What each CPU has seen applications read.
+#[map]
+pub static READS: PerCpuArray<Thinned> = PerCpuArray::with_max_entries(1, 0);
+
+/// The segment that each CPU has read last on its way out to this host: its other end need not look
+/// at it, see [`crate::passed`].
+#[map]
+pub static PASSED: PerCpuArray<Passed> = PerCpuArray::with_max_entries(1, 0);
 
 /// Edges and their dense ids.
 #[map]

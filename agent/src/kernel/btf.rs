@@ -17,6 +17,12 @@ pub fn copied_seq() -> Result<u32> {
     field("tcp_sock", "copied_seq")
 }
 
+/// Where `struct sock` has its address family, bytes.
+pub fn socket_family() -> Result<u32> {
+    // A `struct sock_common` is its first field.
+    field("sock_common", "skc_family")
+}
+
 /// Offset of a field of one of the running kernel's structures, bytes.
 fn field(structure: &str, field: &str) -> Result<u32> {
     let bytes = std::fs::read(VMLINUX).with_context(|| format!("read {VMLINUX}"))?;

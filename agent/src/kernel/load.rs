@@ -178,6 +178,7 @@ fn open_object(options: &LoadOptions) -> Result<Ebpf> {
     let netns_cookie = u32::from(running >= feature::release(5, 15));
     // Where it is not known, the program that asks is not loaded, see `attach::load`.
     let copied_seq_at = btf::copied_seq().unwrap_or(0);
+    let family_at = btf::socket_family().unwrap_or(0);
     let paths: Vec<(&str, PathBuf)> = MAPS
         .iter()
         .map(|name| (*name, options.pins.map(name)))
@@ -187,7 +188,8 @@ fn open_object(options: &LoadOptions) -> Result<Ebpf> {
         .allow_unsupported_maps()
         .override_global("HAS_SET_RETVAL", &set_retval, true)
         .override_global("HAS_SOCKOPS_NETNS_COOKIE", &netns_cookie, true)
-        .override_global("COPIED_SEQ_AT", &copied_seq_at, true);
+        .override_global("COPIED_SEQ_AT", &copied_seq_at, true)
+        .override_global("FAMILY_AT", &family_at, true);
     if let Some(bytes) = options.ring_bytes {
         loader.map_max_entries("EVENTS", bytes);
     }

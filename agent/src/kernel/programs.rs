@@ -60,8 +60,9 @@ fn is_long(hook: &Hook) -> bool {
 
 fn load(hook: &Hook, program: &mut Program, btf: &Btf) -> Result<()> {
     if hook.name == RECV {
-        // It reads a field whose place the loader has to know.
+        // It reads fields whose places the loader has to know.
         super::btf::copied_seq()?;
+        super::btf::socket_family()?;
     }
     match hook.kind {
         Kind::SockOps => <&mut SockOps>::try_from(program)?.load()?,

@@ -371,6 +371,12 @@ impl Conversation {
         self.opaque = 1;
     }
 
+    /// True if a segment of a direction was found its place before.
+    #[inline(always)]
+    pub fn has_begun(&mut self, is_request: bool) -> bool {
+        self.direction_mut(is_request).highest != 0
+    }
+
     /// Finds a segment's place and takes it under the reader; false when there is nothing to do:
     /// it lies outside the stream, or ends before the byte that matters next.
     #[inline(always)]

@@ -26,6 +26,7 @@ use crate::{
     exchange,
     hook::readers::{self, Handed},
     packet::{self, Packet, tcp_flag},
+    passed,
     storage::CONNECTIONS,
     walk::{Payload, STEPS, connection, full_socket, weir_missed, weir_record},
 };
@@ -68,6 +69,9 @@ fn handle(skb: *mut __sk_buff, ingress: bool) -> i32 {
         return call::begin(skb, &packet, ingress);
     }
     if packet.payload_len == 0 && packet.flags & (tcp_flag::FIN | tcp_flag::RST) == 0 {
+        return PASS;
+    }
+    if ingress && passed::is_known(&packet) {
         return PASS;
     }
     let Some(socket) = full_socket(skb) else {
@@ -145,6 +149,9 @@ fn watch(
         report(socket, state, time_ns);
     }
     let is_request = ingress == (state.role == role::SERVER);
+    if !ingress {
+        passed::note(state, is_request, packet);
+    }
     if packet.payload_len != 0 && state.conversation.opaque == 0 {
         let conversation = &mut state.conversation;
         let is_framed = is_framed(conversation.protocol);

@@ -4,7 +4,9 @@
 //! pages that are mapped and the kernel's own readers do not.
 
 use aya_ebpf::{
-    bindings::bpf_sock, helpers::generated::bpf_skc_to_tcp_sock, macros::btf_tracepoint,
+    bindings::bpf_sock,
+    helpers::generated::{bpf_jiffies64, bpf_skc_to_tcp_sock},
+    macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 use weir_common::{
@@ -14,6 +16,7 @@ use weir_common::{
 
 use crate::{
     emit::now,
+    maps::READS,
     storage::{CONNECTIONS, HTTP2},
 };
 
@@ -25,11 +28,21 @@ const TAKES_NOTHING: u32 = 0x1 | 0x2 | 0x2000;
 #[unsafe(no_mangle)]
 static COPIED_SEQ_AT: u32 = 0;
 
+/// The same of `struct sock` and its address family.
+#[unsafe(no_mangle)]
+static FAMILY_AT: u32 = 0;
+
+/// `AF_INET`, `AF_INET6`.
+const FAMILIES: [u16; 2] = [2, 10];
+
 #[btf_tracepoint(function = "sock_recv_length")]
 pub fn weir_recv(ctx: BtfTracePointContext) -> i32 {
     let socket: *mut bpf_sock = ctx.arg(0);
     let (taken, flags): (i32, u32) = (ctx.arg(1), ctx.arg(2));
     if taken <= 0 || flags & TAKES_NOTHING != 0 {
+        return 0;
+    }
+    if !is_looked_at(socket) {
         return 0;
     }
     let Some(state) = CONNECTIONS.get(socket) else {
@@ -54,6 +67,26 @@ pub fn weir_recv(ctx: BtfTracePointContext) -> i32 {
         http2.was_read(from, to, now());
     }
     0
+}
+
+/// True for a socket of the Internet, unless there is too much to read on this CPU to look at all.
+/// Requests whose reading is not looked at have no queue time, and are counted so.
+#[inline(always)]
+fn is_looked_at(socket: *mut bpf_sock) -> bool {
+    // SAFETY: the loader writes it before the program is loaded.
+    let at = unsafe { core::ptr::read_volatile(&raw const FAMILY_AT) };
+    // SAFETY: the kernel checks that a field of this size stands there.
+    let family =
+        unsafe { core::ptr::read_volatile(socket.cast::<u8>().add(at as usize).cast::<u16>()) };
+    if family != FAMILIES[0] && family != FAMILIES[1] {
+        return false;
+    }
+    let Some(reads) = READS.get_ptr_mut(0) else {
+        return true;
+    };
+    // SAFETY: this CPU's alone, but for programs that interrupt this one, which may count wrongly; the
+    // helper has no arguments.
+    unsafe { (*reads).takes(bpf_jiffies64()) }
 }
 
 /// The sequence number behind what was read.

@@ -159,7 +159,7 @@ fn history_goes_on_where_the_last_daemon_stopped() {
         10,
         "named without a new head"
     );
-    seen.operations[0].1.calls = 14;
+    seen.operations[0].1.unqueued = 14;
     seen.operations[0].1.buckets[20] = 14;
     *kernel.next.lock().unwrap() = seen;
     daemon.tick_snapshot();

@@ -43,7 +43,7 @@ pub(super) fn snapshot(calls: u64, failed: u64) -> KernelSnapshot {
     };
     let operation = |status, calls| {
         let mut value = OpValue {
-            calls,
+            unqueued: calls,
             last_seen_ns: now,
             ..OpValue::default()
         };

@@ -35,6 +35,8 @@ pub const MAPS: &[&str] = &[
     "EVENTS",
     "LOST",
     "DRAWN",
+    "READS",
+    "PASSED",
     "EDGES",
     "EDGE_STATS",
     "OPS",

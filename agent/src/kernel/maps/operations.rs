@@ -119,12 +119,12 @@ fn sum(values: &Values) -> OpValue {
 }
 
 fn add(total: &mut OpValue, value: &OpValue) {
-    total.calls += value.calls;
+    total.queued += value.queued;
+    total.unqueued += value.unqueued;
     total.untimed += value.untimed;
     total.request_bytes += value.request_bytes;
     total.response_bytes += value.response_bytes;
     total.duration_sum_ns += value.duration_sum_ns;
-    total.unqueued += value.unqueued;
     total.queue_sum_ns += value.queue_sum_ns;
     total.last_seen_ns = total.last_seen_ns.max(value.last_seen_ns);
     total.named |= value.named;

@@ -92,33 +92,34 @@ pub(super) struct OpDelta {
 impl OpBefore {
     /// True if nothing was added since the last step.
     pub(super) fn is_up_to(&self, now: &OpValue) -> bool {
-        now.calls == self.calls
+        now.calls() == self.calls
     }
 
     /// Takes what was added since the last step.
     pub(super) fn step(&mut self, now: &OpValue) -> OpDelta {
-        if now.calls < self.calls {
+        let calls = now.calls();
+        if calls < self.calls {
             *self = Self::default();
         }
         let buckets = Sparse::of(&now.buckets);
         let delta = OpDelta {
-            calls: now.calls - self.calls,
+            calls: calls - self.calls,
             request_bytes: since(now.request_bytes, self.request_bytes),
             response_bytes: since(now.response_bytes, self.response_bytes),
             duration_sum_ns: since(now.duration_sum_ns, self.duration_sum_ns),
             queue: QueueTimes {
-                count: since(now.queued(), self.queue.count),
+                count: since(now.queued, self.queue.count),
                 sum_ns: since(now.queue_sum_ns, self.queue.sum_ns),
             },
             buckets: buckets.since(&self.buckets),
         };
         *self = Self {
-            calls: now.calls,
+            calls,
             request_bytes: now.request_bytes,
             response_bytes: now.response_bytes,
             duration_sum_ns: now.duration_sum_ns,
             queue: QueueTimes {
-                count: now.queued(),
+                count: now.queued,
                 sum_ns: now.queue_sum_ns,
             },
             buckets,
@@ -269,7 +270,7 @@ mod tests {
 
     fn value(calls: u64, bucket_counts: &[(usize, u32)]) -> OpValue {
         let mut value = OpValue {
-            calls,
+            unqueued: calls,
             request_bytes: calls * 10,
             response_bytes: calls * 100,
             duration_sum_ns: calls * 5_000,

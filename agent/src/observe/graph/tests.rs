@@ -120,7 +120,7 @@ fn stats(opened: u64, last_seen_ns: u64) -> EdgeStats {
 
 fn operation(edge_id: u32, target: &str, status: u16, calls: u64) -> (OpKey, OpValue) {
     let mut value = OpValue {
-        calls,
+        unqueued: calls,
         duration_sum_ns: calls * 5_000,
         last_seen_ns: SECOND,
         ..OpValue::default()

@@ -63,6 +63,19 @@ pub fn served(metrics: SocketAddr, service: &str) -> Operations {
     operations
 }
 
+/// How many of the requests that `service` served have a queue time.
+pub fn queued(metrics: SocketAddr, service: &str) -> u64 {
+    let (status, text) = get(metrics, "/metrics");
+    assert_eq!(status, 200);
+    let lines = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("weir_server_queue_duration_seconds_count{")?;
+        let (labels, value) = rest.rsplit_once("} ")?;
+        let is_of = labels_of(labels).get("service_name").map(String::as_str) == Some(service);
+        is_of.then(|| value.parse::<f64>().expect("a number") as u64)
+    });
+    lines.sum()
+}
+
 /// Labels of a line; none of those looked at holds a quotation mark.
 fn labels_of(text: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();

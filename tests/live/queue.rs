@@ -8,13 +8,15 @@ use std::{
 };
 
 use weir_tests::{
-    agent::Agent,
+    agent::{Agent, Options},
     answer::{Edge, Exchange},
     client::Client,
     gate::live,
     kernel,
+    metrics::queued,
     netns::Namespace,
-    server::{Place, late::LateServer},
+    server::{Place, free_port, late::LateServer, nginx::Nginx, wrk},
+    wait_for,
 };
 
 const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8090);
@@ -291,4 +293,35 @@ fn connections_older_than_weir_have_none() {
         [false, false, kernel::is_at_least(6, 3)],
         "{told:#?}"
     );
+}
+
+#[test]
+fn of_very_many_requests_some_have_a_queue_time_and_of_few_all() {
+    if !live() || !kernel::is_at_least(6, 3) {
+        return;
+    }
+    let host = Namespace::new();
+    let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let agent = Agent::with(Options {
+        config: format!("metrics = \"{metrics}\"\n"),
+        ..Options::default()
+    });
+    let place = Place::In(&host);
+    let nginx = Nginx::start(place, ADDRESS.into(), "location / { return 200 ok; }");
+    wrk::load(place, nginx.address, "/", wrk::Load::saturating(3));
+    let many = nginx.served();
+    agent.expect_served(&[ADDRESS.1], many);
+    wait_for("queue times", Duration::from_secs(15), || {
+        let some = queued(metrics, "nginx");
+        (many / 12..many / 2).contains(&some).then_some(())
+    });
+    // Few again once two of the epochs are over in which many were read.
+    thread::sleep(Duration::from_secs(2));
+    let before = queued(metrics, "nginx");
+    let few = 40;
+    let mut client = host.run(|| Client::connect(nginx.address));
+    (0..few).for_each(|_| drop(ask(&mut client, 1)));
+    wait_for("a queue time of each", Duration::from_secs(15), || {
+        (queued(metrics, "nginx") == before + few).then_some(())
+    });
 }

@@ -375,8 +375,8 @@ pub struct Control {
     /// Records that a CPU draws in an epoch before it draws more rarely, see [`crate::draw`];
     /// 0 = no such bound.
     pub records_per_epoch: u32,
-    /// Explicit padding.
-    pub _pad: u32,
+    /// 1 while any rule limits connections.
+    pub limits_active: u32,
     /// Exchanges slower than this always go to the detail lane, ns; 0 = no such bound.
     pub slow_ns: u64,
     /// Ring buffer bytes waiting above which the consumer is woken.
@@ -395,7 +395,7 @@ impl Control {
             bandwidth_active: 0,
             skip_threshold: 0,
             records_per_epoch: 500,
-            _pad: 0,
+            limits_active: 0,
             slow_ns: 0,
             wakeup_bytes: 0,
             object_hash: 0,

@@ -27,12 +27,13 @@ pub mod draw;
 pub mod event;
 pub mod flow;
 pub mod framing;
+pub mod limit;
 pub mod pacing;
 pub mod policy;
 pub mod thin;
 
 /// Version of every layout in this crate; the agent refuses pinned maps of another version.
-pub const ABI_VERSION: u32 = 11;
+pub const ABI_VERSION: u32 = 12;
 
 /// Folds `bytes` into a 64-bit FNV-1a hash, starting from `seed`.
 ///

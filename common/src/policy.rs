@@ -12,6 +12,8 @@
 //! A rule in audit mode never changes what happens. It takes its place in the order only for the
 //! question "what would be refused if every audit rule were enforced".
 //!
+//! A limit of connections is asked last, of what is let through: [`admit`].
+//!
 //! An outbound decision covers every caller on this host, an inbound decision only callers that
 //! are not on this host: the kernel hook asks [`decide`] neither about a caller whose outbound
 //! decision was taken here, nor about answers to a socket that called first. Otherwise an inbound
@@ -27,6 +29,8 @@ pub mod kind {
     pub const BANDWIDTH: u8 = 1;
     /// Allow or deny of a default policy: asked only when no [`ACCESS`] rule matches.
     pub const DEFAULT: u8 = 2;
+    /// Limit of connections that begin per second.
+    pub const CONNECTIONS: u8 = 3;
 }
 
 /// Values of [`PolicyKey::transport`].
@@ -81,6 +85,8 @@ pub mod reason {
     pub const RULE: u8 = 1;
     /// The caller has no name yet and a rule says `onFailure: closed`.
     pub const UNRESOLVED: u8 = 2;
+    /// The rule in [`super::Decision::rule`] would have allowed it, but limits how often.
+    pub const LIMIT: u8 = 3;
 }
 
 /// Rule slot that means "no rule".
@@ -125,7 +131,8 @@ pub struct PolicyKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct PolicyValue {
-    /// Slot of the rule: index of `RULE_COUNTERS`, and of `BANDWIDTH` for bandwidth rules.
+    /// Slot of the rule: index of `RULE_COUNTERS`, and of `BANDWIDTH` or `LIMITS` for rules that
+    /// limit.
     pub rule: u32,
     /// [`verdict::ALLOW`] or [`verdict::DENY`].
     pub verdict: u8,
@@ -216,7 +223,8 @@ pub struct Decision {
     /// Rule slot, or [`NO_RULE`].
     pub rule: u32,
     /// With [`verdict::AUDIT_DENY`]: slot of the rule in force that lets the flow through, so that
-    /// it counts too; else [`NO_RULE`].
+    /// it counts too. With [`verdict::ALLOW`]: of the rule within whose limit it is. Else
+    /// [`NO_RULE`].
     pub in_force: u32,
 }
 
@@ -226,7 +234,13 @@ pub trait Rules {
     fn get(&self, key: &PolicyKey) -> Option<PolicyValue>;
 }
 
-/// Finds the most specific rule of `kind` for a flow, whatever its mode (bandwidth rules).
+/// Where the limits of rules are kept.
+pub trait Limits {
+    /// True if one more connection is within the limit of the rule in a slot, which counts it.
+    fn admits(&self, rule: u32) -> bool;
+}
+
+/// Finds the most specific rule of `kind` for a flow, whatever its mode (rules that limit).
 ///
 /// The compiler has already resolved several rules on one key. At most 32 exact lookups, whatever
 /// the number of rules.
@@ -335,6 +349,43 @@ pub fn decide<R: Rules>(flow: &Flow, rules: &R) -> Decision {
             expected
         }
         None => expected,
+    }
+}
+
+/// Takes a connection that `decision` lets through out of the limit on it, if there is one. It is
+/// refused when nothing is left of that.
+///
+/// At most 32 exact lookups more, whatever the number of rules.
+#[inline(always)]
+pub fn admit<R: Rules, L: Limits>(
+    flow: &Flow,
+    decision: Decision,
+    rules: &R,
+    limits: &L,
+) -> Decision {
+    if decision.verdict == verdict::DENY || flow.transport != transport::TCP {
+        return decision;
+    }
+    let Some(limit) = find(flow, kind::CONNECTIONS, rules) else {
+        return decision;
+    };
+    if !limits.admits(limit.rule) {
+        return Decision {
+            verdict: verdict::DENY,
+            mode: mode::ENFORCE,
+            reason: reason::LIMIT,
+            rule: limit.rule,
+            in_force: NO_RULE,
+        };
+    }
+    let counts = decision.verdict == verdict::ALLOW && decision.rule != limit.rule;
+    Decision {
+        in_force: if counts {
+            limit.rule
+        } else {
+            decision.in_force
+        },
+        ..decision
     }
 }
 

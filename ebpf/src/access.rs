@@ -1,19 +1,22 @@
 //! Policy lookups: the maps as `weir_common::policy::Rules`, counters and verdict records.
 
-use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::{
+    helpers::generated::{bpf_spin_lock, bpf_spin_unlock},
+    maps::lpm_trie::Key,
+};
 use weir_common::{
     event::{VerdictRecord, kind},
     flow::{Addr, AddressKey, Owner, is_loopback},
     policy::{
-        CANDIDATES, Decision, Flow, NO_RULE, PolicyKey, PolicyValue, Rules, callee, comm_key,
-        decide, local_caller, remote_caller, verdict,
+        CANDIDATES, Decision, Flow, Limits, NO_RULE, PolicyKey, PolicyValue, Rules, admit, callee,
+        comm_key, decide, local_caller, remote_caller, verdict,
     },
 };
 
 use crate::{
     atomic,
-    emit::{header, now, reserve, submit},
-    maps::{ADDRESSES, CIDRS, POLICY, RULE_COUNTERS},
+    emit::{control, header, now, reserve, submit},
+    maps::{ADDRESSES, CIDRS, LIMITS, POLICY, RULE_COUNTERS},
     owner::workload_of_cgroup,
 };
 
@@ -25,6 +28,26 @@ impl Rules for KernelRules {
     fn get(&self, key: &PolicyKey) -> Option<PolicyValue> {
         // SAFETY: values are replaced whole.
         unsafe { POLICY.get(key).copied() }
+    }
+}
+
+/// The `LIMITS` map.
+pub struct KernelLimits;
+
+impl Limits for KernelLimits {
+    #[inline(always)]
+    fn admits(&self, rule: u32) -> bool {
+        let Some(limit) = LIMITS.get_ptr_mut(rule) else {
+            return true;
+        };
+        let now_ns = now();
+        // SAFETY: the pointer is a live map value, and its lock is held where it is changed.
+        unsafe {
+            bpf_spin_lock(&raw mut (*limit).lock);
+            let admitted = (*limit).rate.admits(now_ns);
+            bpf_spin_unlock(&raw mut (*limit).lock);
+            admitted
+        }
     }
 }
 
@@ -95,7 +118,10 @@ pub struct Question<'a> {
 /// Decides, counts, and tells what was refused or would have been.
 #[inline(always)]
 pub fn judge(question: &Question) -> Decision {
-    let decision = decide(question.flow, &KernelRules);
+    let mut decision = decide(question.flow, &KernelRules);
+    if control().is_some_and(|control| control.limits_active != 0) {
+        decision = admit(question.flow, decision, &KernelRules, &KernelLimits);
+    }
     if decision.rule != NO_RULE {
         count(decision.rule, decision.verdict);
     }

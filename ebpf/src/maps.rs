@@ -1,8 +1,9 @@
 //! The maps. All are pinned by the agent under their names here.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
-    macros::map,
+    bindings::{BPF_F_NO_PREALLOC, bpf_spin_lock},
+    btf_maps,
+    macros::{btf_map, map},
     maps::{
         Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, ProgramArray, RingBuf,
     },
@@ -17,6 +18,7 @@ use weir_common::{
         Stream, StreamKey,
         trace::{Trace, TraceKey},
     },
+    limit::{Limit, Rate},
     pacing::Budget,
     policy::{CidrKey, MAX_RULES, PolicyKey, PolicyValue, RuleCounter},
     thin::Thinned,
@@ -43,6 +45,23 @@ pub struct Passed {
     /// Source port in the upper half, destination port in the lower one, host order.
     pub ports: u64,
 }
+
+/// A [`weir_common::limit::Limit`], by the name that the kernel knows its lock by.
+#[repr(C)]
+pub struct LimitSlot {
+    /// Held while `rate` is looked at.
+    pub lock: bpf_spin_lock,
+    /// Explicit padding.
+    pub _pad: u32,
+    /// How often something may begin.
+    pub rate: Rate,
+}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<LimitSlot>() == size_of::<Limit>());
+    assert!(offset_of!(LimitSlot, rate) == offset_of!(Limit, rate));
+};
 
 /// How the agent steers the programs; one slot.
 #[map]
@@ -180,6 +199,10 @@ pub static RULE_COUNTERS: PerCpuArray<RuleCounter> = PerCpuArray::with_max_entri
 /// Bandwidth budgets by rule slot.
 #[map]
 pub static BANDWIDTH: Array<Budget> = Array::with_max_entries(MAX_RULES, 0);
+
+/// Connections per second that rules allow, by rule slot.
+#[btf_map]
+pub static LIMITS: btf_maps::Array<LimitSlot, { MAX_RULES as usize }> = btf_maps::Array::new();
 
 /// Workload descriptions (JSON) by id, for the agent after its own restart; not read here.
 #[map]

@@ -149,6 +149,8 @@ pub struct Verdict {
     pub policy: String,
     /// `connect`, `sendmsg`, `ingress`.
     pub hook: String,
+    /// `rule`, `default`, `unresolved`, `limit`.
+    pub reason: String,
     /// Destination port.
     pub port: u16,
     /// `tcp`, `udp`.

@@ -188,6 +188,7 @@ impl PolicyEngine for Policies {
         Active {
             access: set.rules().has_access_rules(),
             bandwidth: set.rules().has_bandwidth_rules(),
+            connections: set.rules().has_connection_limits(),
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Active {
     pub access: bool,
     /// Bandwidth limits.
     pub bandwidth: bool,
+    /// Limits of connections.
+    pub connections: bool,
 }
 
 /// The policies in force. Calls come from several threads.

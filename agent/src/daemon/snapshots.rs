@@ -91,6 +91,7 @@ impl Daemon {
         let control = Control {
             policy_active: u32::from(active.access),
             bandwidth_active: u32::from(active.bandwidth),
+            limits_active: u32::from(active.connections),
             skip_threshold: draw.skip_threshold,
             records_per_epoch: draw.records_per_epoch,
             slow_ns: draw.slow_ns,

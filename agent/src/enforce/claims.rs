@@ -32,7 +32,8 @@ pub struct Claim {
     pub mode: u8,
     /// Prefix length of the CIDR that the policy names; 0 when it names none.
     pub prefix: u8,
-    /// Payload bytes per second of a bandwidth claim; 0 otherwise.
+    /// Payload bytes per second of a bandwidth claim, connections per second of one that limits
+    /// those; 0 otherwise.
     pub rate: u64,
 }
 
@@ -139,7 +140,7 @@ impl Collector<'_> {
             if let Some(action) = spec.action {
                 asks.extend(access_asks(spec, from, verdict_of(action), claim));
             }
-            asks.extend(bandwidth_ask(spec, from, claim));
+            asks.extend(limit_asks(spec, from, claim));
         }
         // Only callers on this host that a rule wants by name can fail to be named.
         if way == direction::INBOUND || !matches!(spec.from, Selector::Workloads(_)) {
@@ -151,7 +152,7 @@ impl Collector<'_> {
                 if action.is_some() {
                     asks.extend(access_asks(spec, unnamed, verdict::DENY, claim));
                 }
-                asks.extend(bandwidth_ask(spec, unnamed, claim));
+                asks.extend(limit_asks(spec, unnamed, claim));
             }
             (Some(OnFailure::Open), Some(Action::Allow)) => {
                 asks.extend(access_asks(spec, unnamed, verdict::ALLOW, claim));
@@ -319,15 +320,22 @@ fn access_asks(spec: &TrafficSpec, from: Party, verdict: u8, claim: Claim) -> Ve
         .collect()
 }
 
-fn bandwidth_ask(spec: &TrafficSpec, from: Party, claim: Claim) -> Option<Ask> {
-    Some(Ask {
-        from,
-        kind: kind::BANDWIDTH,
-        transport: transport::TCP,
-        claim: Claim {
-            rate: spec.bandwidth?,
-            ..claim
-        },
+fn limit_asks(spec: &TrafficSpec, from: Party, claim: Claim) -> impl Iterator<Item = Ask> {
+    let connections = spec.connections.map(|rate| rate.per_second.into());
+    let rates = [
+        (kind::BANDWIDTH, spec.bandwidth),
+        (kind::CONNECTIONS, connections),
+    ];
+    rates.into_iter().filter_map(move |(kind, rate)| {
+        Some(Ask {
+            from,
+            kind,
+            transport: transport::TCP,
+            claim: Claim {
+                rate: rate?,
+                ..claim
+            },
+        })
     })
 }
 

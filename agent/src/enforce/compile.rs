@@ -11,7 +11,7 @@ use super::{
     cidr::{Cidr, MAPPED_PREFIX},
     claims::{self, Claim, Claims},
     compiled::CompiledRules,
-    policy::{Action, Mode, Policy, Selector, Spec},
+    policy::{Action, Mode, Policy, Selector, Spec, TrafficSpec},
     resolve::{command_key, workload_ids},
 };
 use crate::{control::api::Refusal, observe::model::Workload};
@@ -60,7 +60,8 @@ pub fn compile(
             .filter_map(|(key, claims)| Some((*key, settle(key, claims)?)))
             .collect(),
         cidrs: trie(&claims.cidrs),
-        budgets: budgets(policies, &by_policy),
+        budgets: limits(policies, &by_policy, |spec| spec.bandwidth),
+        rates: limits(policies, &by_policy, |spec| spec.connections),
         slots,
         commands: claims.commands.clone(),
     };
@@ -144,7 +145,7 @@ fn settle(key: &PolicyKey, claims: &[Claim]) -> Option<PolicyValue> {
             audit_rule: 0,
         });
     };
-    let told = key.kind != kind::BANDWIDTH
+    let told = !matches!(key.kind, kind::BANDWIDTH | kind::CONNECTIONS)
         && enforced.verdict == verdict::ALLOW
         && expected.verdict == verdict::DENY;
     Some(PolicyValue {
@@ -173,12 +174,17 @@ fn trie(cidrs: &BTreeSet<Cidr>) -> BTreeMap<(u8, [u8; 16]), u64> {
     trie
 }
 
-fn budgets(policies: &[Policy], slots: &[u32]) -> BTreeMap<u32, u64> {
+/// What policies limit, by slot.
+fn limits<T>(
+    policies: &[Policy],
+    slots: &[u32],
+    limit: impl Fn(&TrafficSpec) -> Option<T>,
+) -> BTreeMap<u32, T> {
     policies
         .iter()
         .zip(slots)
         .filter_map(|(policy, slot)| match &policy.spec {
-            Spec::Traffic(spec) => Some((*slot, spec.bandwidth?)),
+            Spec::Traffic(spec) => Some((*slot, limit(spec)?)),
             Spec::Default(_) => None,
         })
         .collect()

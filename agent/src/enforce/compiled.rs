@@ -7,7 +7,7 @@ use weir_common::{
     policy::{PolicyKey, PolicyValue, Rules},
 };
 
-use super::cidr::Cidr;
+use super::{cidr::Cidr, policy::ConnectionRate};
 
 /// A compiled set of policies, ready for the maps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct CompiledRules {
     pub cidrs: BTreeMap<(u8, Addr), u64>,
     /// Payload bytes per second by rule slot (`BANDWIDTH`).
     pub budgets: BTreeMap<u32, u64>,
+    /// Connections that may begin, by rule slot (`LIMITS`).
+    pub rates: BTreeMap<u32, ConnectionRate>,
     /// Rule slot by rule name: kept across restarts so that counters continue.
     pub slots: BTreeMap<String, u32>,
     /// Those selector keys of `entries` that are commands: less specific than workloads. Not in
@@ -49,6 +51,11 @@ impl CompiledRules {
     pub fn has_access_rules(&self) -> bool {
         use weir_common::policy::kind;
         self.entries.keys().any(|key| key.kind != kind::BANDWIDTH)
+    }
+
+    /// True when a rule limits connections (`CONTROL.limits_active`).
+    pub fn has_connection_limits(&self) -> bool {
+        !self.rates.is_empty()
     }
 
     /// True when a rule limits bandwidth (`CONTROL.bandwidth_active`).

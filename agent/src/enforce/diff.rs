@@ -17,7 +17,7 @@ use weir_common::{
     policy::{ANY, PolicyKey, PolicyValue, UNRESOLVED, direction, kind, mode},
 };
 
-use super::compiled::CompiledRules;
+use super::{compiled::CompiledRules, policy::ConnectionRate};
 
 /// One update of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,18 @@ pub enum Step {
     },
     /// Zero the rate in `BANDWIDTH`.
     RemoveBudget {
+        /// The slot.
+        slot: u32,
+    },
+    /// Write the rate into `LIMITS`, leaving what was taken out of it.
+    SetRate {
+        /// The slot.
+        slot: u32,
+        /// Connections that may begin.
+        rate: ConnectionRate,
+    },
+    /// Zero the rate in `LIMITS`.
+    RemoveRate {
         /// The slot.
         slot: u32,
     },
@@ -107,6 +119,11 @@ pub fn diff(old: &CompiledRules, new: &CompiledRules) -> Vec<Step> {
         .keys()
         .filter(|slot| !new.budgets.contains_key(slot));
     steps.extend(idle.map(|slot| Step::RemoveBudget { slot: *slot }));
+    let idle = old
+        .rates
+        .keys()
+        .filter(|slot| !new.rates.contains_key(slot));
+    steps.extend(idle.map(|slot| Step::RemoveRate { slot: *slot }));
     steps
 }
 
@@ -115,6 +132,14 @@ fn first_budgets(old: &CompiledRules, new: &CompiledRules) -> Vec<Step> {
     for (name, slot) in &new.slots {
         if old.slots.get(name) != Some(slot) {
             steps.push(Step::ResetCounter { slot: *slot });
+        }
+    }
+    for (slot, rate) in &new.rates {
+        if old.rates.get(slot) != Some(rate) {
+            steps.push(Step::SetRate {
+                slot: *slot,
+                rate: *rate,
+            });
         }
     }
     for (slot, rate) in &new.budgets {

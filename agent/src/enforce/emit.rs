@@ -39,9 +39,19 @@ fn document(policy: &Policy) -> String {
             if let Some(action) = spec.action {
                 line(&mut out, 2, "action", action.word());
             }
-            if let Some(bandwidth) = spec.bandwidth {
+            if spec.bandwidth.is_some() || spec.connections.is_some() {
                 out.push_str("  limits:\n");
+            }
+            if let Some(bandwidth) = spec.bandwidth {
                 line(&mut out, 4, "bandwidth", &rate::words(bandwidth));
+            }
+            if let Some(rate) = spec.connections {
+                let (per_second, burst) = (rate.per_second, rate.burst);
+                let fields = vec![
+                    format!("perSecond: {per_second}"),
+                    format!("burst: {burst}"),
+                ];
+                line(&mut out, 4, "connections", &braces(fields));
             }
         }
         Spec::Default(spec) => {

@@ -236,11 +236,12 @@ fn hooks(claims: &Claims) -> BTreeMap<usize, BTreeSet<&'static str>> {
 fn item(policy: &Policy, hooks: Vec<String>, counter: RuleCounter) -> PolicyItem {
     let (action, from, to) = match &policy.spec {
         Spec::Traffic(spec) => {
-            let limit = spec
-                .bandwidth
-                .map(|rate| format!("limit {}", rate::words(rate)));
+            let bandwidth = spec.bandwidth.map(rate::words);
+            let connections = spec.connections.map(|rate| rate.to_string());
+            let limits = bandwidth.into_iter().chain(connections);
+            let limits = limits.map(|limit| format!("limit {limit}"));
             let action = spec.action.map(|action| action.word().to_owned());
-            let words: Vec<String> = action.into_iter().chain(limit).collect();
+            let words: Vec<String> = action.into_iter().chain(limits).collect();
             (words.join(", "), spec.from.to_string(), spec.to.to_string())
         }
         Spec::Default(spec) => (

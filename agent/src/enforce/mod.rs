@@ -3,7 +3,7 @@
 //! # Layout, in the order data passes
 //! - [`yaml`], [`fields`]: text → nodes that know their line → fields, with refusals collected
 //! - [`cidr`], [`rate`], [`policy`]: the values that a policy is made of
-//! - [`parse`], [`parse_spec`], [`parse_selector`]: nodes → policies, or refusals
+//! - [`parse`], [`parse_spec`], [`parse_limits`], [`parse_selector`]: nodes → policies, or refusals
 //! - [`resolve`]: selectors → the keys that the kernel knows callers and callees by
 //! - [`claims`], [`compile`]: policies → what they ask of each key → [`compiled::CompiledRules`]
 //! - [`diff`]: old and new rules → map updates in an order that no flow can notice
@@ -22,6 +22,7 @@ pub mod engine;
 pub mod explain;
 pub mod fields;
 pub mod parse;
+pub mod parse_limits;
 pub mod parse_selector;
 pub mod parse_spec;
 pub mod policy;

@@ -1,14 +1,11 @@
 //! `spec` of a document → [`Spec`], refusing what cannot be held.
 
 use super::{
-    fields::{Fields, Problems, text_of},
+    fields::{Fields, Problems},
     parse::Kind,
+    parse_limits::{self, Limits},
     parse_selector::{parse_caller, parse_target},
-    policy::{
-        Action, DefaultDirection, DefaultSpec, Mode, OnFailure, Selector, Spec, Target,
-        TrafficSpec, Transport,
-    },
-    rate,
+    policy::{Action, DefaultDirection, DefaultSpec, Mode, OnFailure, Selector, Spec, TrafficSpec},
     yaml::Entry,
 };
 
@@ -58,7 +55,12 @@ fn parse_traffic(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Tra
     let on_failure = fields.choice("onFailure", &ON_FAILURE, problems);
     let action = fields.choice("action", &ACTIONS, problems);
     let limits = fields.take("limits");
-    let bandwidth = limits.and_then(|entry| parse_limits(entry, problems));
+    let Limits {
+        bandwidth,
+        connections,
+    } = limits.map_or_else(Limits::default, |entry| {
+        parse_limits::parse(entry, problems)
+    });
     refuse_what_waits(fields, problems);
     if action.is_none() && limits.is_none() && problems.len() == before && !fields.has_left() {
         problems.refuse(
@@ -75,6 +77,7 @@ fn parse_traffic(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Tra
         on_failure,
         action,
         bandwidth,
+        connections,
     };
     if let (Selector::Cidrs(_), Selector::Cidrs(_)) = (&spec.from, &spec.to.selector) {
         problems.refuse(
@@ -85,7 +88,7 @@ fn parse_traffic(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Tra
         );
     }
     if let Some(limits) = limits {
-        check_limits(&spec, limits, problems);
+        parse_limits::check(&spec, limits, problems);
     }
     Some(spec)
 }
@@ -106,80 +109,6 @@ fn refuse_what_waits(fields: &mut Fields<'_>, problems: &mut Problems) {
             "spec.circuitBreaker",
             "not enforceable yet: failures of an edge do not open a breaker",
             "remove `circuitBreaker`",
-        );
-    }
-}
-
-fn parse_limits(entry: &Entry, problems: &mut Problems) -> Option<u64> {
-    let before = problems.len();
-    let mut fields = Fields::open(&entry.node, entry.line, "spec.limits", problems)?;
-    let bandwidth = fields.take("bandwidth");
-    for (name, reason) in [
-        (
-            "connections",
-            "not enforceable yet: connections are not counted against a limit",
-        ),
-        (
-            "requests",
-            "not enforceable yet: requests are not counted against a limit",
-        ),
-    ] {
-        if let Some(entry) = fields.take_unlisted(name) {
-            problems.refuse(
-                entry.line,
-                &fields.path_of(name),
-                reason,
-                format!("remove `{name}`; `bandwidth` can be limited"),
-            );
-        }
-    }
-    let path = fields.path_of("bandwidth");
-    fields.finish(problems);
-    let Some(entry) = bandwidth else {
-        if problems.len() == before {
-            problems.refuse(
-                entry.line,
-                "spec.limits",
-                "holds no limit",
-                "write `limits: { bandwidth: 100Mbit/s }`",
-            );
-        }
-        return None;
-    };
-    let text = text_of(&entry.node, &path, problems)?;
-    rate::parse(&text)
-        .map_err(|error| problems.refuse(entry.node.line, &path, error.reason, error.remedy))
-        .ok()
-}
-
-/// Limits that contradict the rest of the rule.
-fn check_limits(spec: &TrafficSpec, limits: &Entry, problems: &mut Problems) {
-    if spec.action == Some(Action::Deny) {
-        problems.refuse(
-            limits.line,
-            "spec.limits",
-            "nothing is left to limit where `action` is `deny`",
-            "remove `limits`, or write `action: allow`",
-        );
-    }
-    if spec.mode == Mode::Audit {
-        problems.refuse(
-            limits.line,
-            "spec.limits.bandwidth",
-            "cannot be audited: what a limit would have held back is not measured",
-            "remove `mode: audit`, or move `limits` to a policy of its own",
-        );
-    }
-    if let Target {
-        transport: Some(Transport::Udp),
-        ..
-    } = spec.to
-    {
-        problems.refuse(
-            limits.line,
-            "spec.limits.bandwidth",
-            "not enforceable for UDP: only TCP sockets are paced",
-            "remove `protocol: udp` or `limits`",
         );
     }
 }

@@ -12,6 +12,10 @@
 //!   the allowing policies are the allow-list.
 //! - `limits.bandwidth` is one budget for all flows that the policy matches, per direction, held
 //!   for TCP where the sending socket is on this host. Of several on one key the lowest holds.
+//! - `limits.connections` is one limit for all connections that the policy matches, by the
+//!   algorithm of [`weir_common::limit`]: outbound ones beyond it are refused at `connect`, the
+//!   SYNs of inbound ones are dropped, so that their callers try again later. Of several on one
+//!   key the lowest rate holds.
 //! - `onFailure: closed`: a caller on this host that weir cannot name is treated as if the rule
 //!   forbade it (and limited as if it were meant). `open` on a rule that allows lets such a caller
 //!   through. Left out, or `open` on a rule that denies: the other rules decide.
@@ -90,6 +94,31 @@ pub struct TrafficSpec {
     pub action: Option<Action>,
     /// Payload bytes per second.
     pub bandwidth: Option<u64>,
+    /// Connections that begin.
+    pub connections: Option<ConnectionRate>,
+}
+
+/// How often a connection may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionRate {
+    /// Connections per second, from 1 to [`weir_common::limit::MOST_PER_SECOND`].
+    pub per_second: u32,
+    /// How many of them at once, from 1 to [`weir_common::limit::MOST_BURST`].
+    pub burst: u32,
+}
+
+impl ConnectionRate {
+    /// The burst of a rate where the file does not say: a tenth of a second's.
+    pub fn usual_burst(per_second: u32) -> u32 {
+        (per_second / 10).max(1)
+    }
+}
+
+impl fmt::Display for ConnectionRate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rate, burst) = (self.per_second, self.burst);
+        write!(out, "{rate} connections/s, {burst} at once")
+    }
 }
 
 /// What holds where no traffic policy does.

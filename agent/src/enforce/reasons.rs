@@ -41,7 +41,8 @@ pub fn because(
     if let Some(at) = decider {
         sentences.extend(losers(policies, &matches, at));
     }
-    sentences.extend(limit(compiled, flow));
+    sentences.extend(bandwidth(compiled, flow));
+    sentences.extend(connections(compiled, flow, decision));
     if decision.rule != NO_RULE {
         sentences.push(
             "Held in the kernel, also while the daemon is down; connections that are already \
@@ -207,7 +208,23 @@ fn why_it_lost(decider: &Match, other: &Match) -> &'static str {
     "says the same, and comes later by name"
 }
 
-fn limit(compiled: &Compiled, flow: &Flow) -> Option<String> {
+fn connections(compiled: &Compiled, flow: &Flow, decision: &Decision) -> Option<String> {
+    if flow.transport != transport::TCP || decision.verdict == verdict::DENY {
+        return None;
+    }
+    let value = find(flow, kind::CONNECTIONS, &compiled.rules)?;
+    let rate = compiled.rules.rates.get(&value.rule)?;
+    let name = compiled.rules.name_of(value.rule)?;
+    let beyond = match flow.direction {
+        direction::INBOUND => "the SYNs of others are dropped, and sent again by their callers",
+        _ => "others are refused at connect (ECONNREFUSED; EPERM on kernels before 5.18)",
+    };
+    Some(format!(
+        "{name} limits it to {rate}, all callers that it matches together; {beyond}."
+    ))
+}
+
+fn bandwidth(compiled: &Compiled, flow: &Flow) -> Option<String> {
     if flow.transport != transport::TCP {
         return None;
     }

@@ -12,6 +12,7 @@ use tracing::debug;
 use weir_common::{
     event::Control,
     flow::{AddressKey, EdgeKey, Owner},
+    limit::Rate,
 };
 
 use super::{attach::SWEEP, bpffs::Pins, load::Loaded, maps::Maps, sys};
@@ -79,6 +80,10 @@ fn take_step(maps: &mut Maps, step: &Step) -> Result<()> {
             slot,
             bytes_per_second,
         } => maps.set_budget(*slot, *bytes_per_second),
+        Step::SetRate { slot, rate } => {
+            maps.set_rate(*slot, Rate::new(rate.per_second, rate.burst))
+        }
+        Step::RemoveRate { slot } => maps.set_rate(*slot, Rate::default()),
         Step::RemoveBudget { slot } => maps.set_budget(*slot, 0),
         Step::SetEntry { key, value } => maps.set_entry(key, value),
         Step::RemoveEntry { key } => maps.remove_entry(key),
@@ -160,12 +165,16 @@ impl KernelPort for Room {
                 for (slot, rate) in &rules.budgets {
                     maps.set_budget(*slot, *rate)?;
                 }
+                for (slot, rate) in &rules.rates {
+                    maps.set_rate(*slot, Rate::new(rate.per_second, rate.burst))?;
+                }
                 maps.set_rules(&rules.cidrs, &rules.entries)?;
             }
         }
         let mut control = maps.control()?;
         control.policy_active = u32::from(rules.has_access_rules());
         control.bandwidth_active = u32::from(rules.has_bandwidth_rules());
+        control.limits_active = u32::from(rules.has_connection_limits());
         maps.set_control(&control)?;
         *installed = Some(rules.clone());
         Ok(())

@@ -98,6 +98,7 @@ fn reason_name(code: u8) -> &'static str {
     match code {
         reason::DEFAULT => "default",
         reason::UNRESOLVED => "unresolved",
+        reason::LIMIT => "limit",
         _ => "rule",
     }
 }

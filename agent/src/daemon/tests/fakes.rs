@@ -162,6 +162,7 @@ impl PolicyEngine for FakePolicies {
         Active {
             access: true,
             bandwidth: false,
+            connections: false,
         }
     }
 

@@ -56,6 +56,12 @@ fn take(rules: &mut CompiledRules, step: Step) {
         Step::RemoveBudget { slot } => {
             rules.budgets.remove(&slot);
         }
+        Step::SetRate { slot, rate } => {
+            rules.rates.insert(slot, rate);
+        }
+        Step::RemoveRate { slot } => {
+            rules.rates.remove(&slot);
+        }
         Step::ResetCounter { .. } => {}
     }
 }
@@ -108,6 +114,7 @@ fn no_flow_passes_through_a_third_state() {
         assert_eq!(live.entries, new.entries, "round {round}");
         assert_eq!(live.cidrs, new.cidrs, "round {round}");
         assert_eq!(live.budgets, new.budgets, "round {round}");
+        assert_eq!(live.rates, new.rates, "round {round}");
         assert_eq!(diff(&new, &new), []);
     }
     assert!(steps_taken > 10_000, "only {steps_taken} steps");

@@ -216,7 +216,7 @@ fn items_tell_rules_hooks_and_counters() {
     let text = [
         traffic(
             "a",
-            "from: { service: checkout }\nto: { service: payments, port: 80, protocol: tcp }\naction: allow\nlimits: { bandwidth: 2.5Gbit/s }",
+            "from: { service: checkout }\nto: { service: payments, port: 80, protocol: tcp }\naction: allow\nlimits: { bandwidth: 2.5Gbit/s, connections: { perSecond: 9 } }",
         ),
         traffic("b", "to: { service: payments }\naction: deny\nmode: audit"),
         traffic("c", "to: { service: nowhere }\naction: deny"),
@@ -244,7 +244,7 @@ fn items_tell_rules_hooks_and_counters() {
     assert_eq!(
         lines,
         [
-            "TrafficPolicy a | allow, limit 2.5Gbit/s | service=checkout > service=payments:80/tcp | enforce | connect+sockops",
+            "TrafficPolicy a | allow, limit 2.5Gbit/s, limit 9 connections/s, 1 at once | service=checkout > service=payments:80/tcp | enforce | connect+sockops",
             "TrafficPolicy b | deny | any > service=payments | audit | connect+ingress+sendmsg",
             "TrafficPolicy c | deny | any > service=nowhere | enforce | ",
             "DefaultPolicy d | deny | any > any (inbound) | enforce | ingress",

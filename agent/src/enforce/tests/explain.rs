@@ -35,7 +35,7 @@ fn set() -> PolicySet {
         traffic("any-to-payments", "to: { service: payments }\naction: deny"),
         traffic(
             "checkout-pays",
-            "from: { service: checkout }\nto: { service: payments, port: 8080 }\naction: allow\nlimits: { bandwidth: 10Mbit/s }",
+            "from: { service: checkout }\nto: { service: payments, port: 8080 }\naction: allow\nlimits: { bandwidth: 10Mbit/s, connections: { perSecond: 30 } }",
         ),
         traffic(
             "checkout-audit",
@@ -112,6 +112,7 @@ fn decisions_come_with_their_reasons() {
         "checkout-pays also matches and does not decide: it allows, and deny wins",
         "any-to-payments also matches and does not decide: it names any caller",
         "checkout-pays limits it to 10Mbit/s",
+        "checkout-pays limits it to 30 connections/s, 3 at once, all callers that it matches together",
     ]);
     check(("checkout.service", "payments", 8080, false), "audit by checkout-audit at connect", &[]);
     check(("report", "10.1.2.3", 25, false), "deny by net at connect", &[

@@ -13,17 +13,22 @@ fn good(text: &str) -> Vec<Policy> {
     parse(&file(text)).unwrap_or_else(|refusals| panic!("{refusals:#?}\n{text}"))
 }
 
-/// from, to, action, mode, bandwidth of one traffic policy, in words.
+/// from, to, action, mode, limits of one traffic policy, in words.
 fn words(policy: &Policy) -> String {
     let Spec::Traffic(spec) = &policy.spec else {
         panic!("not a traffic policy: {policy:?}");
     };
     let action = spec.action.map_or("-", Action::word);
-    let limit = spec
-        .bandwidth
-        .map_or("-".to_owned(), |rate| rate.to_string());
+    let bandwidth = spec.bandwidth.map(|rate| rate.to_string());
+    let connections = spec.connections.map(|rate| rate.to_string());
+    let limits: Vec<String> = bandwidth.into_iter().chain(connections).collect();
+    let limits = if limits.is_empty() {
+        "-".to_owned()
+    } else {
+        limits.join(" ")
+    };
     format!(
-        "{} > {} {action} {} {limit}",
+        "{} > {} {action} {} {limits}",
         spec.from,
         spec.to,
         spec.mode.word()
@@ -56,6 +61,18 @@ fn specs_mean_what_they_say() {
         (
             "from: { container: 0123456789ab }\nto: { pod: web-0 }\nlimits: { bandwidth: 100Mbit/s }",
             "container=0123456789ab > pod=web-0 - enforce 12500000",
+        ),
+        (
+            "to: { any: true }\nlimits: { connections: { perSecond: 5 } }",
+            "any > any - enforce 5 connections/s, 1 at once",
+        ),
+        (
+            "to: { any: true }\nlimits: { bandwidth: 1MB/s, connections: { perSecond: 500, burst: 7 } }",
+            "any > any - enforce 1000000 500 connections/s, 7 at once",
+        ),
+        (
+            "to: { any: true }\nlimits: { connections: { perSecond: 500 } }",
+            "any > any - enforce 500 connections/s, 50 at once",
         ),
         (
             "from: { service: \"123\" }\nto: { any: true }\naction: allow\nlimits:\n  bandwidth: 1 Gbit/s",

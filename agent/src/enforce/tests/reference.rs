@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use weir_common::policy::{decide, find, kind, verdict};
+use weir_common::policy::{Decision, Flow, Limits, admit, decide, find, kind, reason, verdict};
 
 use super::{
-    super::{compile::compile, parse::parse},
+    super::{compile::compile, compiled::CompiledRules, parse::parse},
     file,
     world::{Caller, Random, Rule, Scene, Who, rules, scene, workloads},
 };
@@ -276,6 +276,38 @@ fn longest(ranges: &[&str], address: &str) -> Option<u8> {
         .max()
 }
 
+/// A limit that has nothing left, or has.
+struct Left(bool);
+
+impl Limits for Left {
+    fn admits(&self, _: u32) -> bool {
+        self.0
+    }
+}
+
+/// What is let through is refused by its limit, and only by that, when nothing is left of it.
+fn check_admission(
+    flow: &Flow,
+    decision: Decision,
+    compiled: &CompiledRules,
+    limiting: Option<u32>,
+) {
+    let refused = admit(flow, decision, compiled, &Left(false));
+    let admitted = admit(flow, decision, compiled, &Left(true));
+    let Some(slot) = limiting.filter(|_| decision.verdict != verdict::DENY) else {
+        assert_eq!((refused, admitted), (decision, decision));
+        return;
+    };
+    let told = (refused.verdict, refused.reason, refused.rule);
+    assert_eq!(told, (verdict::DENY, reason::LIMIT, slot));
+    assert_eq!(
+        (admitted.verdict, admitted.rule),
+        (decision.verdict, decision.rule)
+    );
+    let counted = [admitted.rule, admitted.in_force].contains(&slot);
+    assert!(counted || decision.verdict != verdict::ALLOW);
+}
+
 #[test]
 fn random_sets_decide_as_the_reference_does() {
     let mut random = Random(2);
@@ -312,11 +344,10 @@ fn random_sets_decide_as_the_reference_does() {
                         *compiled.budgets.get(&value.rule)?,
                     ))
                 });
-                assert_eq!(
-                    limit,
-                    reference.limit(&scene),
-                    "round {round}: {scene:?}\n{text}"
-                );
+                let expected = reference.limit(&scene);
+                assert_eq!(limit, expected, "round {round}: {scene:?}\n{text}");
+                let limiting = expected.map(|(name, _)| compiled.slots[name]);
+                check_admission(&flow, decision, &compiled, limiting);
             }
         }
     }

@@ -280,7 +280,9 @@ impl Rule {
             };
         }
         if let Some(megabits) = self.megabits {
-            spec += &format!("limits: {{ bandwidth: {megabits}Mbit/s }}\n");
+            spec += &format!(
+                "limits: {{ bandwidth: {megabits}Mbit/s, connections: {{ perSecond: {megabits} }} }}\n"
+            );
         }
         document("TrafficPolicy", &self.name, &spec)
     }

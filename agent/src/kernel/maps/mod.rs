@@ -22,6 +22,7 @@ use weir_common::{
     datagram::{QueryKey, QueryState},
     event::Control,
     flow::{AddressKey, EdgeKey, EdgeValue},
+    limit::Limit,
     pacing::Budget,
     policy::{PolicyKey, PolicyValue, RuleCounter},
 };
@@ -59,6 +60,7 @@ pub const MAPS: &[&str] = &[
     "POLICY",
     "RULE_COUNTERS",
     "BANDWIDTH",
+    "LIMITS",
     "WORKLOADS",
     "RULE_NAMES",
     "OWNERS",
@@ -86,6 +88,7 @@ pub struct Maps {
     policy: Plain<PolicyKey, PolicyValue>,
     rule_counters: PerCpuArray<MapData, Wire<RuleCounter>>,
     bandwidth: Array<MapData, Wire<Budget>>,
+    limits: Array<MapData, Wire<Limit>>,
     workloads: HashMap<MapData, u64, [u8; 512]>,
     rule_names: HashMap<MapData, u32, [u8; 256]>,
     /// Socket storage of owners.
@@ -133,6 +136,7 @@ impl Maps {
             policy: open!(pins, "POLICY", HashMap),
             rule_counters: open!(pins, "RULE_COUNTERS", PerCpuArray),
             bandwidth: open!(pins, "BANDWIDTH", Array),
+            limits: open!(pins, "LIMITS", Array),
             workloads: open!(pins, "WORKLOADS", HashMap),
             rule_names: open!(pins, "RULE_NAMES", HashMap),
             owners: data(pins, "OWNERS")?,

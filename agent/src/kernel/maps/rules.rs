@@ -7,10 +7,16 @@ use aya::{
     maps::{PerCpuValues, lpm_trie::Key},
     util::nr_cpus,
 };
-use weir_common::policy::{PolicyKey, PolicyValue, RuleCounter};
+use weir_common::{
+    limit::{Limit, Rate},
+    policy::{PolicyKey, PolicyValue, RuleCounter},
+};
 
 use super::{Maps, padded, unpadded};
 use crate::kernel::wire::Wire;
+
+/// `BPF_F_LOCK` of linux/bpf.h: with the lock of the value held.
+const BPF_F_LOCK: u64 = 4;
 
 impl Maps {
     /// Makes the CIDR classes and rules exactly those given: what is new or changed is written
@@ -147,6 +153,24 @@ impl Maps {
         self.bandwidth
             .set(slot, Wire(budget), 0)
             .context("write BANDWIDTH")
+    }
+
+    /// Sets how many connections a rule slot lets begin; what was taken out of that stays taken.
+    pub fn set_rate(&mut self, slot: u32, rate: Rate) -> Result<()> {
+        let old = self.limits.get(&slot, BPF_F_LOCK).context("read LIMITS")?.0;
+        let new = Limit {
+            rate: Rate {
+                due: old.rate.due,
+                ..rate
+            },
+            ..old
+        };
+        if new == old {
+            return Ok(());
+        }
+        self.limits
+            .set(slot, Wire(new), BPF_F_LOCK)
+            .context("write LIMITS")
     }
 
     /// Lifts every bandwidth limit; true if connections were under one.

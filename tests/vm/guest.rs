@@ -10,7 +10,7 @@ use std::{
     panic,
     process::{Command, ExitCode},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use weir_tests::{
@@ -29,13 +29,14 @@ const HTTP: u16 = 8080;
 const HTTP2: ([u8; 4], u16) = ([127, 0, 0, 1], 8100);
 const DENIED: u16 = 8081;
 const PACED: u16 = 8082;
+const LIMITED: u16 = 8083;
 /// Errors that a refused caller may see: before 6.1 a program cannot choose, it is EPERM.
 const REFUSED: [ErrorKind; 2] = [ErrorKind::ConnectionRefused, ErrorKind::PermissionDenied];
 
 /// A check with its name; later ones build on the state that earlier ones left.
 type Check = (&'static str, fn(&mut Agent));
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("every hook is in force or named as missing", hooks),
     ("an exchange on lo is counted", |agent| {
         exchange(agent, Ipv4Addr::LOCALHOST.into(), HTTP)
@@ -45,6 +46,7 @@ const CHECKS: [Check; 8] = [
     }),
     ("streams of HTTP/2 on one connection are counted", http2),
     ("a deny refuses", deny),
+    ("a limit of connections holds", connections),
     ("a bandwidth limit holds roughly", bandwidth),
     ("kill -9 leaves the rules in force", kill),
     ("off leaves nothing", off),
@@ -210,6 +212,22 @@ fn deny(agent: &mut Agent) {
     expect_refused();
 }
 
+fn connections(agent: &mut Agent) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, LIMITED));
+    serve(address);
+    let rest = "limits: { connections: { perSecond: 1, burst: 3 } }";
+    agent.apply("few", &policy("few", LIMITED, rest));
+    let start = Instant::now();
+    let admitted = (0..30)
+        .filter(|_| TcpStream::connect(address).is_ok())
+        .count() as u64;
+    let most = 3 + start.elapsed().as_secs() + 1;
+    println!("guest: {admitted} of 30 connections, {most} at most");
+    assert!((3..=most).contains(&admitted), "{admitted}, {most} at most");
+    let counted = agent.policy("few");
+    assert_eq!(counted.allowed + counted.denied, 30);
+}
+
 fn bandwidth(agent: &mut Agent) {
     let rest = "action: allow\n  limits: { bandwidth: 8Mbit/s }";
     agent.apply("pace", &policy("pace", PACED, rest));
@@ -226,7 +244,7 @@ fn kill(agent: &mut Agent) {
     expect_refused();
     agent.restart();
     expect_refused();
-    assert_eq!(agent.status().policies, 2, "the policies are known again");
+    assert_eq!(agent.status().policies, 3, "the policies are known again");
 }
 
 fn off(agent: &mut Agent) {

@@ -10,6 +10,10 @@ use bytemuck::{Pod, Zeroable};
 /// rate errs by less than 0.001 %.
 const FINE_SHIFT: u32 = 6;
 
+/// How much older the time of a caller may be than that of another one that came before it, in parts:
+/// a minute.
+const LATE: u64 = (60 * 1_000_000_000) << FINE_SHIFT;
+
 /// Highest rate per second.
 pub const MOST_PER_SECOND: u32 = 1_000_000;
 
@@ -56,9 +60,11 @@ impl Rate {
     #[inline(always)]
     pub fn admits(&mut self, now_ns: u64) -> bool {
         let now = now_ns << FINE_SHIFT;
-        // Also right when the clock has passed 2^64 parts.
-        let ahead = self.due.wrapping_sub(now) as i64;
-        let ahead = if ahead < 0 { 0 } else { ahead as u64 };
+        // Also right when the clock has passed 2^64 parts. What is due long ago, or further ahead than
+        // this rate can have set it, is due now.
+        let ahead = self.due.wrapping_sub(now);
+        let furthest = self.tolerance + self.interval + LATE;
+        let ahead = if ahead > furthest { 0 } else { ahead };
         if ahead > self.tolerance {
             return false;
         }
@@ -120,8 +126,25 @@ mod tests {
     fn a_clock_that_wraps_changes_nothing() {
         let start = (u64::MAX >> FINE_SHIFT) - SECOND;
         let mut rate = Rate::new(100, 1);
-        rate.admits(start - SECOND);
+        rate.due = (start - SECOND) << FINE_SHIFT;
         let seen = admitted(&mut rate, start, 4, SECOND / 1_000);
         assert!(seen.abs_diff(400) <= 1, "{seen}");
+    }
+
+    #[test]
+    fn years_of_rest_leave_no_debt() {
+        const YEAR: u64 = 365 * 24 * 3_600 * SECOND;
+        for years in [1, 4, 5, 8, 9] {
+            assert!(Rate::new(5, 1).admits(years * YEAR), "{years} years");
+        }
+    }
+
+    #[test]
+    fn a_caller_whose_time_is_a_little_older_is_not_admitted_for_that() {
+        let mut rate = Rate::new(10, 1);
+        assert!(rate.admits(5 * SECOND));
+        for late in [1, SECOND / 100, SECOND] {
+            assert!(!rate.admits(5 * SECOND - late), "{late} ns");
+        }
     }
 }

@@ -39,7 +39,7 @@ pub enum Step {
         /// The slot.
         slot: u32,
     },
-    /// Write the rate into `LIMITS`, leaving what was taken out of it.
+    /// Write the rate into `LIMITS`.
     SetRate {
         /// The slot.
         slot: u32,

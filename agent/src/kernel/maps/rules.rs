@@ -155,21 +155,15 @@ impl Maps {
             .context("write BANDWIDTH")
     }
 
-    /// Sets how many connections a rule slot lets begin; what was taken out of that stays taken.
+    /// Sets how many connections a rule slot lets begin. Under the same rate what was taken out of
+    /// it stays taken; another one begins anew.
     pub fn set_rate(&mut self, slot: u32, rate: Rate) -> Result<()> {
         let old = self.limits.get(&slot, BPF_F_LOCK).context("read LIMITS")?.0;
-        let new = Limit {
-            rate: Rate {
-                due: old.rate.due,
-                ..rate
-            },
-            ..old
-        };
-        if new == old {
+        if (old.rate.interval, old.rate.tolerance) == (rate.interval, rate.tolerance) {
             return Ok(());
         }
         self.limits
-            .set(slot, Wire(new), BPF_F_LOCK)
+            .set(slot, Wire(Limit { rate, ..old }), BPF_F_LOCK)
             .context("write LIMITS")
     }
 

@@ -273,10 +273,9 @@ fn lookup(key: &OpKey) -> Option<&'static mut OpValue> {
 
 #[inline(always)]
 fn spare(key: &OpKey) -> Option<&'static mut OpValue> {
-    // SAFETY: counters are only added to atomically.
-    OPS_SPARE
-        .get_ptr_mut(key)
-        .map(|value| unsafe { &mut *value })
+    let value = OPS_SPARE.get_ptr_mut(key)?;
+    // SAFETY: a live map value; counters in it are only added to atomically.
+    Some(unsafe { &mut *value })
 }
 
 /// Why the detail lane wants an exchange (`is_new`: its operation has no name yet), and with what

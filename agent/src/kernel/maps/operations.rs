@@ -102,6 +102,8 @@ impl Maps {
                 let _ = table.remove(&key);
             }
         }
+        // Its number may be another edge's before the next look.
+        self.settled.retain(|key| key.edge_id != edge_id);
     }
 }
 
